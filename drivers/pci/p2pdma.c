@@ -1,0 +1,662 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * PCI peer-to-peer DMA: providers.
+ *
+ * A driver whose device has memory behind a BAR makes the device a provider by
+ * pci_p2pdma_add_resource().  The memory is given ZONE_DEVICE struct pages, so
+ * that it can be described by scatterlists and bios like any other, and goes
+ * into the provider's pool.  Clients map it with the ordinary DMA API, which
+ * asks here for the address under which the client reaches it.
+ *
+ * This file owns the provider: its life, its regions, who may find it.
+ *
+ *   p2pdma_pool.c    which of its pages are free
+ *   p2pdma_route.c   how a client reaches it, over p2pdma_acs.c and
+ *   p2pdma_host.c    what is known of root complexes
+ *   p2pdma_sysfs.c   what user space sees of it
+ *   p2pdma_user.c    its memory in a process
+ *
+ * Life of a provider:
+ *
+ *  - It begins with the first resource.  A resource that cannot be added
+ *    leaves no trace, and no provider if it would have been the first.
+ *  - It ends when the driver unbinds, by device managed resources, in this
+ *    order: nobody finds it any more; allocations fail; the mappings of
+ *    processes are torn down; all memory that is out has to come back; then,
+ *    and only then, struct pages and bookkeeping go.
+ *  - Waiting for memory cannot fail and has no limit, as there is nothing else
+ *    that could be done with a page that a device may still write to.  What is
+ *    waited for is said in the log.
+ *
+ * Locking: p2pdma_mutex serialises changes to the list of providers and to the
+ * regions of each.  Readers use RCU: pdev->p2pdma for whoever comes without a
+ * reference, nothing at all for the holder of an allocation, who keeps the
+ * provider waiting.
+ *
+ * What must never happen: a page handed out after the provider began to end, a
+ * struct page that goes while somebody can have its address.
+ */
+#define pr_fmt(fmt) "pci-p2pdma: " fmt
+
+#include <linux/export.h>
+#include <linux/kstrtox.h>
+#include <linux/mutex.h>
+#include <linux/random.h>
+#include <linux/rculist.h>
+#include <linux/scatterlist.h>
+#include <linux/slab.h>
+
+#include "p2pdma.h"
+
+/* How long to wait for memory that is out before the log says so, again */
+#define P2PDMA_PATIENCE		(30 * HZ)
+
+static DEFINE_MUTEX(p2pdma_mutex);
+
+/* All providers; RCU readers, changed under p2pdma_mutex */
+static LIST_HEAD(p2pdma_providers);
+
+static const struct dev_pagemap_ops p2pdma_pgmap_ops = {
+	.page_free = pci_p2pdma_page_free,
+};
+
+/**
+ * pci_p2pdma_page_region - the region that a page belongs to
+ * @page: a page of peer-to-peer memory
+ *
+ * Return: the region, valid while the caller holds the page.
+ */
+struct p2pdma_region *pci_p2pdma_page_region(const struct page *page)
+{
+	return container_of(page->pgmap, struct p2pdma_region, pgmap);
+}
+
+/*
+ * The provider for somebody who holds memory of it, and thus keeps it alive;
+ * NULL if there is none, which makes such a claim false.
+ */
+static struct pci_p2pdma *held_provider(struct pci_dev *pdev)
+{
+	return rcu_dereference_protected(pdev->p2pdma, true);
+}
+
+static void region_remove(struct p2pdma_region *region)
+{
+	list_del_rcu(&region->node);
+	memunmap_pages(&region->pgmap);
+	kfree(region);
+}
+
+static void wait_for_memory(struct pci_p2pdma *p2p)
+{
+	size_t out;
+
+	while (!p2pdma_pool_wait_idle(&p2p->pool, P2PDMA_PATIENCE)) {
+		out = p2pdma_pool_size(&p2p->pool) -
+		      p2pdma_pool_available(&p2p->pool);
+		pci_warn(p2p->pdev,
+			 "removal waits for %zu bytes of peer-to-peer memory that are still in use\n",
+			 out);
+	}
+}
+
+static void provider_release(void *data)
+{
+	struct pci_p2pdma *p2p = data;
+	struct pci_dev *pdev = p2p->pdev;
+	struct p2pdma_region *region, *next;
+
+	pci_p2pmem_publish(pdev, false);
+	p2pdma_pool_kill(&p2p->pool);
+
+	/* Waits for calls of mmap() in progress, takes existing mappings away */
+	pci_p2pdma_sysfs_remove(pdev);
+	wait_for_memory(p2p);
+
+	mutex_lock(&p2pdma_mutex);
+	list_del_rcu(&p2p->node);
+	RCU_INIT_POINTER(pdev->p2pdma, NULL);
+	mutex_unlock(&p2pdma_mutex);
+	synchronize_rcu();
+
+	p2pdma_pool_destroy(&p2p->pool);
+	list_for_each_entry_safe(region, next, &p2p->regions, node)
+		region_remove(region);
+	xa_destroy(&p2p->routes);
+	kfree(p2p);
+	pci_p2pdma_routes_changed();
+}
+
+static struct pci_p2pdma *provider_create(struct pci_dev *pdev)
+{
+	struct pci_p2pdma *p2p;
+	int error;
+
+	p2p = kzalloc_node(sizeof(*p2p), GFP_KERNEL, dev_to_node(&pdev->dev));
+	if (!p2p)
+		return ERR_PTR(-ENOMEM);
+
+	p2p->pdev = pdev;
+	p2pdma_pool_init(&p2p->pool);
+	INIT_LIST_HEAD(&p2p->regions);
+	/* Verdicts are kept from any context, interrupts included */
+	xa_init_flags(&p2p->routes, XA_FLAGS_LOCK_IRQ);
+
+	error = pci_p2pdma_sysfs_add(pdev);
+	if (error) {
+		kfree(p2p);
+		return ERR_PTR(error);
+	}
+
+	error = devm_add_action(&pdev->dev, provider_release, p2p);
+	if (error) {
+		pci_p2pdma_sysfs_remove(pdev);
+		kfree(p2p);
+		return ERR_PTR(error);
+	}
+
+	list_add_tail_rcu(&p2p->node, &p2pdma_providers);
+	rcu_assign_pointer(pdev->p2pdma, p2p);
+	return p2p;
+}
+
+/* Is any of @range registered already? */
+static bool range_registered(struct pci_p2pdma *p2p, const struct range *range)
+{
+	struct p2pdma_region *region;
+
+	list_for_each_entry(region, &p2p->regions, node)
+		if (region->pgmap.range.start <= range->end &&
+		    range->start <= region->pgmap.range.end)
+			return true;
+
+	return false;
+}
+
+static int region_add(struct pci_p2pdma *p2p, int bar, struct range *range)
+{
+	struct pci_dev *pdev = p2p->pdev;
+	int nid = dev_to_node(&pdev->dev);
+	struct p2pdma_region *region;
+	int error;
+
+	region = kzalloc_node(sizeof(*region), GFP_KERNEL, nid);
+	if (!region)
+		return -ENOMEM;
+
+	region->p2p = p2p;
+	region->bus_offset = pci_bus_address(pdev, bar) -
+			     pci_resource_start(pdev, bar);
+	region->pgmap.type = MEMORY_DEVICE_PCI_P2PDMA;
+	region->pgmap.ops = &p2pdma_pgmap_ops;
+	region->pgmap.range = *range;
+	region->pgmap.nr_range = 1;
+
+	region->vaddr = memremap_pages(&region->pgmap, nid);
+	if (IS_ERR(region->vaddr)) {
+		error = PTR_ERR(region->vaddr);
+		goto free_region;
+	}
+
+	list_add_tail_rcu(&region->node, &p2p->regions);
+	error = p2pdma_pool_add(&p2p->pool, region->vaddr, range_len(range),
+				nid);
+	if (error)
+		goto remove_region;
+
+	return 0;
+
+remove_region:
+	list_del_rcu(&region->node);
+	synchronize_rcu();
+	memunmap_pages(&region->pgmap);
+free_region:
+	kfree(region);
+	return error;
+}
+
+/* Which part of a BAR is meant, or why it cannot be used */
+static int resource_range(struct pci_dev *pdev, int bar, size_t size,
+			  u64 offset, struct range *range)
+{
+	resource_size_t len;
+
+	if (!pdev || bar < 0 || bar >= PCI_STD_NUM_BARS ||
+	    !(pci_resource_flags(pdev, bar) & IORESOURCE_MEM) ||
+	    pci_resource_flags(pdev, bar) & IORESOURCE_UNSET)
+		return -EINVAL;
+
+	len = pci_resource_len(pdev, bar);
+	if (offset >= len || size > len - offset)
+		return -EINVAL;
+
+	if (!size)
+		size = len - offset;
+
+	range->start = pci_resource_start(pdev, bar) + offset;
+	range->end = range->start + size - 1;
+
+	if (!IS_ALIGNED(range->start | size, memremap_compat_align())) {
+		pci_err(pdev, "BAR %d: peer-to-peer memory [mem %#llx-%#llx] must begin and end at a multiple of %lu KiB\n",
+			bar, range->start, range->end,
+			memremap_compat_align() / SZ_1K);
+		return -EINVAL;
+	}
+
+	return 0;
+}
+
+/**
+ * pci_p2pdma_add_resource - make memory behind a BAR usable for peer-to-peer DMA
+ * @pdev: the device, which becomes a provider if it is not one yet
+ * @bar: number of the BAR, 0 to 5
+ * @size: number of bytes, or 0 for everything from @offset to the end
+ * @offset: where the memory begins in the BAR, in bytes
+ *
+ * May be called several times, for several BARs or for parts of one.  The
+ * memory stays registered until the driver unbinds, and the unbinding waits
+ * for all of it to be free.  It is not found by other drivers before
+ * pci_p2pmem_publish().
+ *
+ * Begin and size must be multiples of memremap_compat_align(), 2 MiB on x86.
+ *
+ * Context: process context, may sleep.  The caller holds the device lock, as a
+ * driver's probe does.
+ * Return: 0; -EINVAL if there is no such memory, or not at that alignment;
+ * -EBUSY if part of it is registered already; -ENOMEM or another error of
+ * memremap_pages(), upon which nothing is left behind.
+ */
+int pci_p2pdma_add_resource(struct pci_dev *pdev, int bar, size_t size,
+			    u64 offset)
+{
+	struct pci_p2pdma *p2p;
+	struct range range;
+	bool first;
+	int error;
+
+	error = resource_range(pdev, bar, size, offset, &range);
+	if (error)
+		return error;
+
+	mutex_lock(&p2pdma_mutex);
+	p2p = rcu_dereference_protected(pdev->p2pdma,
+					lockdep_is_held(&p2pdma_mutex));
+	first = !p2p;
+	if (first)
+		p2p = provider_create(pdev);
+
+	if (IS_ERR(p2p)) {
+		error = PTR_ERR(p2p);
+		first = false;
+	} else if (range_registered(p2p, &range)) {
+		error = -EBUSY;
+	} else {
+		error = region_add(p2p, bar, &range);
+	}
+	mutex_unlock(&p2pdma_mutex);
+
+	if (!error)
+		pci_info(pdev, "BAR %d: added peer-to-peer DMA memory [mem %#llx-%#llx]\n",
+			 bar, range.start, range.end);
+	else if (first)
+		devm_release_action(&pdev->dev, provider_release, p2p);
+
+	return error;
+}
+EXPORT_SYMBOL_GPL(pci_p2pdma_add_resource);
+
+/**
+ * pci_p2pmem_publish - let other drivers find the memory of a provider, or not
+ * @provider: the provider
+ * @publish: true if they may
+ *
+ * Unpublished memory is for the driver that registered it.  Memory that others
+ * hold already stays theirs.
+ *
+ * Context: any context.
+ */
+void pci_p2pmem_publish(struct pci_dev *provider, bool publish)
+{
+	struct pci_p2pdma *p2p;
+
+	guard(rcu)();
+	p2p = rcu_dereference(provider->p2pdma);
+	if (p2p)
+		WRITE_ONCE(p2p->published, publish);
+}
+EXPORT_SYMBOL_GPL(pci_p2pmem_publish);
+
+/**
+ * pci_has_p2pmem - does a device publish peer-to-peer memory?
+ * @provider: the device
+ *
+ * Context: any context.
+ * Return: true if it does.
+ */
+bool pci_has_p2pmem(struct pci_dev *provider)
+{
+	struct pci_p2pdma *p2p;
+
+	guard(rcu)();
+	p2p = rcu_dereference(provider->p2pdma);
+	return p2p && READ_ONCE(p2p->published);
+}
+EXPORT_SYMBOL_GPL(pci_has_p2pmem);
+
+/**
+ * pci_p2pmem_find_many - find the provider that suits a set of clients best
+ * @clients: devices that are to reach the memory
+ * @nr_clients: number of clients
+ *
+ * Only published providers that every client can reach are considered.  The
+ * one with the least sum of distances wins, so that memory of one of the
+ * clients goes before memory behind the same switch, and that before memory
+ * elsewhere.  Among equals the choice is random, which spreads the load.
+ *
+ * Context: any context in which configuration space may be read; does not
+ * sleep.  The caller holds all clients.
+ * Return: the provider with a reference, to be dropped by pci_dev_put(), or
+ * NULL if there is none.
+ */
+struct pci_dev *pci_p2pmem_find_many(struct device **clients, int nr_clients)
+{
+	struct pci_dev *best = NULL;
+	unsigned int equals = 0;
+	struct pci_p2pdma *p2p;
+	int distance, least = INT_MAX;
+
+	guard(rcu)();
+	list_for_each_entry_rcu(p2p, &p2pdma_providers, node) {
+		if (!READ_ONCE(p2p->published))
+			continue;
+
+		distance = pci_p2pdma_distance_many(p2p->pdev, clients,
+						    nr_clients, false);
+		if (distance < 0 || distance > least)
+			continue;
+
+		if (distance < least)
+			equals = 0;
+		least = distance;
+
+		/* The n-th of equals replaces what was chosen once in n times */
+		if (!get_random_u32_below(++equals))
+			best = p2p->pdev;
+	}
+
+	return pci_dev_get(best);
+}
+EXPORT_SYMBOL_GPL(pci_p2pmem_find_many);
+
+/**
+ * pci_alloc_p2pmem - allocate contiguous peer-to-peer memory
+ * @provider: the provider
+ * @size: number of bytes, rounded up to whole pages
+ *
+ * A power of two is aligned to itself where there is room for it so.
+ *
+ * Context: any context but NMI; does not sleep.
+ * Return: kernel address of the memory, to be freed by pci_free_p2pmem(), or
+ * NULL if the device is no provider, is going away, @size is zero or no free
+ * piece is that long.
+ */
+void *pci_alloc_p2pmem(struct pci_dev *provider, size_t size)
+{
+	struct pci_p2pdma *p2p;
+
+	guard(rcu)();
+	p2p = rcu_dereference(provider->p2pdma);
+	if (!p2p)
+		return NULL;
+
+	return p2pdma_pool_alloc(&p2p->pool, size);
+}
+EXPORT_SYMBOL_GPL(pci_alloc_p2pmem);
+
+/**
+ * pci_free_p2pmem - free peer-to-peer memory
+ * @provider: the provider
+ * @vaddr: what pci_alloc_p2pmem() returned
+ * @size: the size that was asked for
+ *
+ * The provider stays until its last memory is freed, so this is safe while its
+ * driver unbinds.
+ *
+ * Context: any context but NMI; does not sleep.
+ */
+void pci_free_p2pmem(struct pci_dev *provider, void *vaddr, size_t size)
+{
+	struct pci_p2pdma *p2p = held_provider(provider);
+
+	if (WARN_ONCE(!p2p, "%s: freed memory of a device that provides none\n",
+		      pci_name(provider)))
+		return;
+
+	p2pdma_pool_free(&p2p->pool, vaddr, size);
+}
+EXPORT_SYMBOL_GPL(pci_free_p2pmem);
+
+/**
+ * pci_p2pmem_virt_to_bus - bus address of peer-to-peer memory
+ * @provider: the provider
+ * @vaddr: address inside memory from pci_alloc_p2pmem(), or NULL
+ *
+ * This is where the provider's BAR sits on the PCI bus, for the provider's own
+ * use.  Other devices get their addresses from the DMA API.
+ *
+ * Context: any context.  The caller holds the memory.
+ * Return: the bus address; 0 if @vaddr is NULL or not the provider's.
+ */
+pci_bus_addr_t pci_p2pmem_virt_to_bus(struct pci_dev *provider, void *vaddr)
+{
+	struct p2pdma_region *region;
+	struct pci_p2pdma *p2p;
+	size_t offset;
+
+	guard(rcu)();
+	p2p = rcu_dereference(provider->p2pdma);
+	if (!vaddr || !p2p)
+		return 0;
+
+	list_for_each_entry_rcu(region, &p2p->regions, node) {
+		offset = vaddr - region->vaddr;
+		if (vaddr >= region->vaddr &&
+		    offset < range_len(&region->pgmap.range))
+			return region->pgmap.range.start + offset +
+			       region->bus_offset;
+	}
+
+	return 0;
+}
+EXPORT_SYMBOL_GPL(pci_p2pmem_virt_to_bus);
+
+/**
+ * pci_p2pmem_alloc_sgl - allocate peer-to-peer memory as a scatterlist
+ * @provider: the provider
+ * @nr_entries: returns the number of entries
+ * @length: number of bytes
+ *
+ * One entry if there is a free piece that long, else as few as the free pieces
+ * allow.  Entries consist of whole pages, but for the end of the last one.
+ *
+ * Context: process context, may sleep.
+ * Return: the scatterlist, to be freed by pci_p2pmem_free_sgl(), or NULL if the
+ * memory, or the scatterlist, cannot be had.
+ */
+struct scatterlist *pci_p2pmem_alloc_sgl(struct pci_dev *provider,
+					 unsigned int *nr_entries, u32 length)
+{
+	unsigned int max = DIV_ROUND_UP_ULL(length, PAGE_SIZE);
+	struct scatterlist *sgl;
+	struct pci_p2pdma *p2p;
+	unsigned int n = 0;
+	size_t got;
+	void *addr;
+
+	/* The common case wants a single entry */
+	addr = pci_alloc_p2pmem(provider, length);
+	if (addr)
+		max = 1;
+
+	sgl = max ? kvmalloc_array(max, sizeof(*sgl), GFP_KERNEL) : NULL;
+	if (!sgl)
+		goto free_addr;
+
+	sg_init_table(sgl, max);
+	if (addr) {
+		sg_set_buf(sgl, addr, length);
+		*nr_entries = 1;
+		return sgl;
+	}
+
+	while (length) {
+		scoped_guard(rcu) {
+			p2p = rcu_dereference(provider->p2pdma);
+			addr = p2p ? p2pdma_pool_alloc_some(&p2p->pool, length,
+							    &got) : NULL;
+		}
+		if (!addr)
+			goto free_sgl;
+
+		sg_set_buf(&sgl[n++], addr, got);
+		length -= got;
+	}
+
+	sg_mark_end(&sgl[n - 1]);
+	*nr_entries = n;
+	return sgl;
+
+free_sgl:
+	if (n) {
+		sg_mark_end(&sgl[n - 1]);
+		pci_p2pmem_free_sgl(provider, sgl);
+	} else {
+		kvfree(sgl);
+	}
+	return NULL;
+
+free_addr:
+	if (addr)
+		pci_free_p2pmem(provider, addr, length);
+	return NULL;
+}
+EXPORT_SYMBOL_GPL(pci_p2pmem_alloc_sgl);
+
+/**
+ * pci_p2pmem_free_sgl - free a scatterlist and the memory that it describes
+ * @provider: the provider
+ * @sgl: what pci_p2pmem_alloc_sgl() returned
+ *
+ * Context: process or softirq context; does not sleep unless the list is long
+ * enough to have been allocated by pages.
+ */
+void pci_p2pmem_free_sgl(struct pci_dev *provider, struct scatterlist *sgl)
+{
+	struct scatterlist *sg;
+
+	for (sg = sgl; sg; sg = sg_next(sg))
+		pci_free_p2pmem(provider, sg_virt(sg), sg->length);
+	kvfree(sgl);
+}
+EXPORT_SYMBOL_GPL(pci_p2pmem_free_sgl);
+
+/**
+ * pci_p2pdma_map_segment - address of one segment of peer-to-peer memory
+ * @state: what is known from earlier segments of the list; zeroed for the first
+ * @dev: device that does the DMA
+ * @sg: the segment, whose page is one of a provider
+ *
+ * For the DMA mapping code.  A segment that is reached directly gets its bus
+ * address here and is marked as such, so that unmapping leaves it alone; one
+ * that is reached through the host bridge is left to be mapped like ordinary
+ * memory.
+ *
+ * Context: any context.  The caller holds the memory.
+ * Return: %PCI_P2PDMA_MAP_BUS_ADDR, %PCI_P2PDMA_MAP_THRU_HOST_BRIDGE or
+ * %PCI_P2PDMA_MAP_NOT_SUPPORTED.
+ */
+enum pci_p2pdma_map_type
+pci_p2pdma_map_segment(struct pci_p2pdma_map_state *state, struct device *dev,
+		       struct scatterlist *sg)
+{
+	struct p2pdma_region *region = pci_p2pdma_page_region(sg_page(sg));
+
+	if (state->pgmap != &region->pgmap) {
+		state->pgmap = &region->pgmap;
+		state->bus_off = region->bus_offset;
+		state->map = pci_p2pdma_route_type(region->p2p, dev);
+	}
+
+	if (state->map == PCI_P2PDMA_MAP_BUS_ADDR) {
+		sg_dma_mark_bus_address(sg);
+		sg_dma_address(sg) = sg_phys(sg) + state->bus_off;
+		sg_dma_len(sg) = sg->length;
+	}
+
+	return state->map;
+}
+
+/**
+ * pci_p2pdma_enable_store - parse the setting of a peer-to-peer attribute
+ * @text: text that user space wrote
+ * @chosen: returns the provider if the text names one, with a reference, and
+ *	is left alone otherwise
+ * @enabled: returns whether peer-to-peer memory is to be used
+ *
+ * Accepts what kstrtobool() does, or the address of a provider in the form of
+ * pci_name(), which implies yes.
+ *
+ * Context: process context, may sleep.
+ * Return: 0; -ENODEV for a device that does not exist or publishes no
+ * memory, and for anything else, after a line in the log.
+ */
+int pci_p2pdma_enable_store(const char *text, struct pci_dev **chosen,
+			    bool *enabled)
+{
+	int len = strcspn(text, "\n");
+	struct pci_dev *provider;
+	struct device *dev;
+	bool number = *text == '0' || *text == '1';
+
+	/* An address is no truth value, even if it begins like one */
+	if (!strchr(text, ':') && (!number || len == 1) &&
+	    !kstrtobool(text, enabled))
+		return 0;
+
+	dev = bus_find_device_by_name(&pci_bus_type, NULL, text);
+	if (!dev) {
+		pr_err("no PCI device '%.*s'; write 0, 1 or the address of a provider such as 0000:01:00.0\n",
+		       len, text);
+		return -ENODEV;
+	}
+
+	provider = to_pci_dev(dev);
+	if (!pci_has_p2pmem(provider)) {
+		pci_err(provider, "publishes no peer-to-peer memory, cannot be used as a provider\n");
+		pci_dev_put(provider);
+		return -ENODEV;
+	}
+
+	*chosen = provider;
+	*enabled = true;
+	return 0;
+}
+EXPORT_SYMBOL_GPL(pci_p2pdma_enable_store);
+
+/**
+ * pci_p2pdma_enable_show - show the setting of a peer-to-peer attribute
+ * @buf: buffer of a page for the text
+ * @chosen: provider that was chosen, or NULL
+ * @enabled: whether peer-to-peer memory is to be used
+ *
+ * Return: length of the text, which pci_p2pdma_enable_store() understands.
+ */
+ssize_t pci_p2pdma_enable_show(char *buf, struct pci_dev *chosen,
+			       bool enabled)
+{
+	if (enabled && chosen)
+		return sysfs_emit(buf, "%s\n", pci_name(chosen));
+
+	return sysfs_emit(buf, "%d\n", enabled);
+}
+EXPORT_SYMBOL_GPL(pci_p2pdma_enable_show);
