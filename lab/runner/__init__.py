@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: GPL-2.0
+"""
+The laboratory: boot a declared machine in QEMU, run a scenario in it, judge it.
+
+  machine.py    what a machine file may say, and the QEMU options it becomes
+  guest.py      the programs and the initial file system that run inside
+  qemu.py       the emulator: one process, its monitor and its serial lines
+  channel.py    the words that guest and runner exchange while a scenario runs
+  topology.py   the PCI tree and the memory map, as QEMU's monitor reports them
+  ledger.py     who moved how many payload bytes to or from which memory
+  route.py      what the kernel said about the way between two devices
+  ktap.py       judge of the guest's test lines
+  kernlog.py    judge of the kernel log
+  session.py    one run: boots, talks, and collects every verdict
+  demo.py       the same run, told to somebody who sees it for the first time
+  report.py     result lines, totals and colours
+  cli.py        the command line of lab/run
+
+Everything uses only the Python standard library.
+"""

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-2.0
+"""
+The command line of lab/run.
+
+Exit status: 0 if everything passed, 1 if a test failed, 2 if the command
+could not be carried out (one sentence says why and what to do).
+"""
+
+import sys
+import traceback
+import unittest
+
+from . import demo, guest, machine, qemu, report, session
+from .errors import LabError
+from .ktap import FAIL, PASS, SKIP, Result
+
+MACHINES = guest.HERE / "machines"
+TESTS = guest.HERE / "tests"
+
+USAGE = """\
+Usage: lab/run COMMAND
+
+  demo                  copy between two emulated NVMe drives, peer to peer
+                        and through system memory, and show what happened
+  lab MACHINE SCENARIO  run one scenario on one machine
+  all                   test the lab's judges, then run every scenario on
+                        every machine that it fits
+  shell MACHINE         an interactive console in a machine
+  list                  machines and scenarios
+
+Environment:
+  LAB_TIMEOUT=FACTOR    multiply the time limits (slow or busy host)
+  LAB_KERNEL=IMAGE      boot another kernel than build/kernel's
+  QEMU=PROGRAM          another QEMU than qemu-system-x86_64
+  ACCEL=kvm             KVM instead of emulation
+  NO_COLOR=1            no colours on a terminal
+"""
+
+
+def run_lab(box, scenario, results, keep_images):
+    """One scenario on one machine; its results go to the report."""
+    name = f"{box.name}/{scenario}"
+    outcome = session.run(box, scenario,
+                          lambda text: results.announce(f"{name}: {text}"),
+                          keep_images)
+    for result in outcome.results:
+        results.add(name, result)
+
+
+class JudgeResults(unittest.TestResult):
+    """Passes what unittest finds on to the report."""
+
+    def __init__(self, results):
+        super().__init__()
+        self.report = results
+
+    def _add(self, test, outcome, remarks=()):
+        self.report.add("judges", Result(test.id(), outcome, tuple(remarks)))
+
+    def addSuccess(self, test):
+        self._add(test, PASS)
+
+    def addFailure(self, test, err):
+        self._add(test, FAIL, [
+            line for text in traceback.format_exception(*err)
+            for line in text.splitlines()])
+
+    # An error is a failure to whoever reads the report.
+    addError = addFailure
+
+    def addSkip(self, test, reason):
+        self._add(test, SKIP, (reason,))
+
+
+def run_judge_tests(results):
+    """The unit tests of the runner itself."""
+    results.announce("testing the judges")
+    suite = unittest.defaultTestLoader.discover(str(TESTS))
+    if not suite.countTestCases():
+        raise LabError(f"there are no tests in {TESTS}.")
+    suite.run(JudgeResults(results))
+
+
+def run_all():
+    results = report.Report()
+    qemu.version()
+    session.kernel_image()
+    boxes = [machine.load(MACHINES, name) for name in machine.names(MACHINES)]
+    run_judge_tests(results)
+    for box in boxes:
+        for scenario in box.scenarios:
+            try:
+                run_lab(box, scenario, results, keep_images=False)
+            except LabError as error:
+                # the other machines may still have something to say
+                results.add(f"{box.name}/{scenario}",
+                            Result("can be run", FAIL, (str(error),)))
+    return results.total()
+
+
+def run_one(machine_name, scenario):
+    results = report.Report()
+    box = machine.load(MACHINES, machine_name)
+    if scenario not in guest.scenario_names():
+        raise LabError(f"there is no scenario '{scenario}'; there are: "
+                       f"{', '.join(guest.scenario_names())}.")
+    if scenario not in box.scenarios:
+        raise LabError(
+            f"scenario '{scenario}' does not fit machine '{machine_name}', "
+            f"which is for: {', '.join(box.scenarios)}.")
+    qemu.version()
+    session.kernel_image()
+    run_lab(box, scenario, results, keep_images=True)
+    return results.total()
+
+
+def run_shell(machine_name):
+    box = machine.load(MACHINES, machine_name)
+    qemu.version()
+    session.kernel_image()
+    print(f"Booting '{machine_name}': {box.summary}.")
+    print("To leave: 'exit', or Ctrl-A and then X.", flush=True)
+    session.shell(box)
+    return 0
+
+
+def run_list():
+    print("Machines (lab/machines/), each with the scenarios that fit it:")
+    for name in machine.names(MACHINES):
+        box = machine.load(MACHINES, name)
+        print(f"  {name:16} {box.summary}")
+        print(f"  {'':16} {', '.join(box.scenarios)}")
+    print("Scenarios (lab/scenarios/):")
+    for name in guest.scenario_names():
+        print(f"  {name:16} {guest.scenario_summary(name)}")
+    return 0
+
+
+def run_demo():
+    return demo.run(machine.load(MACHINES, demo.MACHINE))
+
+
+COMMANDS = {        # name: (function, number of arguments)
+    "demo": (run_demo, 0),
+    "lab": (run_one, 2),
+    "all": (run_all, 0),
+    "shell": (run_shell, 1),
+    "list": (run_list, 0),
+}
+
+
+def main(arguments):
+    """The exit status of the command."""
+    if arguments in (["help"], ["-h"], ["--help"]):
+        print(USAGE, end="")
+        return 0
+    name, *rest = arguments or [""]
+    if name not in COMMANDS or len(rest) != COMMANDS[name][1]:
+        print(USAGE, end="", file=sys.stderr)
+        return 2
+    try:
+        return COMMANDS[name][0](*rest)
+    except LabError as error:
+        print(f"lab/run: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nlab/run: interrupted; the machine was stopped.",
+              file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # whoever read our output has gone
+        sys.stderr.close()
+        return 2

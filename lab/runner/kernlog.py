@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0
+"""
+Judge of the kernel log: which lines make a run fail, whatever its tests say.
+"""
+
+import re
+
+# What the kernel's own checkers print when they have found something.
+_BAD = re.compile("|".join((
+    r"\bWARNING: ",                         # WARN, and lockdep's reports
+    r"\bBUG\b",                             # BUG, KASAN, KFENCE, bad page, ...
+    r"\bOops\b",
+    r"\bUBSAN: ",
+    r"general protection fault",
+    r"Kernel panic",
+    r"INFO: task .* blocked for more than",
+    r"INFO: (?:possible|trying to register|inconsistent)",
+    r"inconsistent lock state",
+    r"rcu: INFO: .*stall",
+    r"DMA-API: (?!preallocated|debugging enabled|debug initialized)",
+    r"refcount_t: ",
+    r"list_(?:add|del) corruption",
+    r"kmemleak: [1-9]",
+    r"DMAR: .*fault",
+    r"kobject.*tried to init",
+)))
+
+_PANIC = re.compile(r"Kernel panic - not syncing: (.*)")
+_REPORT_LINES = 25
+
+
+def judge(text):
+    """
+    The reports in a kernel log: each a list of lines, the offending one first
+    and what the kernel printed after it.
+    """
+    lines = text.replace("\r", "").splitlines()
+    reports = []
+    position = 0
+    while position < len(lines):
+        if _BAD.search(lines[position]):
+            end = position + 1
+            while (end < len(lines) and end - position < _REPORT_LINES
+                   and "---[ end trace" not in lines[end - 1]):
+                end += 1
+            reports.append(lines[position:end])
+            position = end
+        else:
+            position += 1
+    return reports
+
+
+def panic(text):
+    """What the kernel said when it panicked, or None."""
+    match = _PANIC.search(text)
+    return match[1].strip() if match else None

@@ -1,0 +1,371 @@
+# SPDX-License-Identifier: GPL-2.0
+"""
+Machines: what a file in lab/machines/ may say, and what QEMU is told.
+
+A machine is a TOML file.  Top level:
+
+    summary    one line for 'lab/run list'
+    cpu        QEMU's CPU model                      (default "max")
+    smp        number of CPUs                        (default 2)
+    memory     RAM, e.g. "768M"                      (default "768M")
+    timeout    seconds for boot and scenario, after
+               which the run counts as hung          (default 240)
+    kernel     list of further kernel parameters
+    scenarios  list of the scenarios that fit this machine
+
+[roles] names the devices by what they do in a scenario (provider, source,
+destination).  [iommu] has model = "intel", "amd" or "virtio", and
+options = "..." for what QEMU's device takes.
+
+Each [[device]] has a type, a name, and the name of the device that it is
+plugged into (below; left out, it sits in the root complex).  slot and
+function fix its place, which makes multi-function devices.  The types are in
+DEVICE_TYPES, with the keys that each takes.
+
+Each [[route]] is the expected verdict of the kernel for one provider and one
+client: type, and distance unless the type is "unsupported"; reason if the
+machine exists to show that reason.
+
+A mistake is reported with the file's name and the key that is wrong.
+"""
+
+import dataclasses
+import pathlib
+import re
+import tomllib
+
+from .errors import LabError
+
+ROUTE_TYPES = ("bus-address", "host-bridge", "unsupported")
+ROLES = ("provider", "source", "destination")
+IOMMU_DEVICES = {
+    "intel": "intel-iommu",
+    "amd": "amd-iommu",
+    "virtio": "virtio-iommu-pci",
+}
+TOP_KEYS = {
+    "summary": str, "cpu": str, "smp": int, "memory": str, "timeout": int,
+    "kernel": list, "scenarios": list, "roles": dict, "iommu": dict,
+    "device": list, "route": list,
+}
+ROUTE_KEYS = {"provider": str, "client": str, "type": str, "distance": int,
+              "reason": str}
+COMMON_KEYS = {"type": str, "name": str, "below": str, "slot": int,
+               "function": int}
+
+
+@dataclasses.dataclass(frozen=True)
+class DeviceType:
+    """One value of a device's 'type' key."""
+    words: str              # for people, in trees and lists
+    carries: bool           # may other devices be plugged into it?
+    keys: dict              # keys besides COMMON_KEYS
+
+
+DEVICE_TYPES = {
+    "host-bridge": DeviceType("host bridge", True,
+                              {"bus-number": int, "bypass-iommu": bool}),
+    "root-port": DeviceType("root port", True, {}),
+    "switch": DeviceType("switch", True, {}),
+    "switch-port": DeviceType("switch port", True, {"acs": bool}),
+    "pci-bridge": DeviceType("PCIe-to-PCI bridge", True, {}),
+    "nvme": DeviceType("NVMe drive", False, {"cmb": str, "disk": str}),
+    "ivshmem": DeviceType("shared memory device", False, {"memory": str}),
+    "edu": DeviceType("DMA test device", False, {}),
+    "e1000e": DeviceType("network card", False, {}),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Device:
+    """One device of a machine."""
+    name: str
+    type: str
+    below: str              # "" for the root complex
+    place: str              # QEMU's addr= value, or ""
+    settings: dict          # the keys that only this type has
+
+    @property
+    def words(self):
+        return DEVICE_TYPES[self.type].words
+
+
+@dataclasses.dataclass(frozen=True)
+class Route:
+    """The verdict that the kernel should give for provider and client."""
+    provider: str
+    client: str
+    type: str
+    distance: int | None
+    reason: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    name: str
+    summary: str
+    cpu: str
+    smp: int
+    memory: int
+    timeout: int
+    kernel: tuple
+    scenarios: tuple
+    roles: dict
+    iommu: dict
+    devices: tuple
+    routes: tuple
+
+    def device(self, name):
+        """The device of that name."""
+        return next(dev for dev in self.devices if dev.name == name)
+
+    def drives(self):
+        """NVMe drives, in the order in which namespaces are numbered."""
+        return [dev for dev in self.devices if dev.type == "nvme"]
+
+    def namespace_id(self, name):
+        """
+        The NVMe namespace number of a drive, different for each drive of the
+        machine: QEMU's trace names the namespace of a command but not the
+        controller, so this number is what tells the controllers apart.
+        """
+        return 1 + [dev.name for dev in self.drives()].index(name)
+
+    def roles_of(self, name):
+        return [role for role in ROLES if self.roles.get(role) == name]
+
+
+def parse_size(text):
+    """'64M' and the like in bytes; None if it is not a size."""
+    match = re.fullmatch(r"([1-9][0-9]*)([KMG])", text)
+    if not match:
+        return None
+    return int(match[1]) << {"K": 10, "M": 20, "G": 30}[match[2]]
+
+
+class _Reader:
+    """Takes a parsed TOML file apart and complains by file name and key."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def fail(self, text):
+        raise LabError(f"{self.path}: {text}")
+
+    def check_keys(self, where, table, allowed):
+        for key, value in table.items():
+            if key not in allowed:
+                self.fail(f"{where}: unknown key '{key}'; "
+                          f"known are: {', '.join(sorted(allowed))}")
+            # bool is an int to Python, but not to the reader of the file
+            if type(value) is not allowed[key]:
+                self.fail(f"{where}: '{key}' must be a "
+                          f"{allowed[key].__name__}, not {value!r}")
+
+    def need(self, where, table, *keys):
+        for key in keys:
+            if key not in table:
+                self.fail(f"{where}: key '{key}' is missing")
+
+    def size(self, where, table, key, default=None):
+        text = table.get(key, default)
+        if text is None:
+            return None
+        size = parse_size(text)
+        if size is None:
+            self.fail(f"{where}: '{key}' must be a size such as \"64M\", "
+                      f"not {text!r}")
+        return size
+
+    def strings(self, table, key):
+        values = table.get(key, [])
+        if not all(isinstance(value, str) for value in values):
+            self.fail(f"top level: '{key}' must be a list of strings")
+        return tuple(values)
+
+    def device(self, table, known):
+        where = f"device {table.get('name', '(without a name)')}"
+        self.need(where, table, "type", "name")
+        if table["type"] not in DEVICE_TYPES:
+            self.fail(f"{where}: unknown type '{table['type']}'; "
+                      f"known are: {', '.join(DEVICE_TYPES)}")
+        kind = DEVICE_TYPES[table["type"]]
+        self.check_keys(where, table, COMMON_KEYS | kind.keys)
+        if not re.fullmatch(r"[a-z][a-z0-9]*", table["name"]):
+            self.fail(f"{where}: a name is a small letter followed by small "
+                      "letters and digits")
+        if table["name"] in known:
+            self.fail(f"{where}: the name is taken by another device")
+        below = table.get("below", "")
+        if below and below not in known:
+            self.fail(f"{where}: below = \"{below}\", but no device of that "
+                      "name stands before it in the file")
+        if below and not DEVICE_TYPES[known[below].type].carries:
+            self.fail(f"{where}: nothing can be plugged into '{below}', "
+                      f"which is a device of type {known[below].type}")
+        above = known[below].type if below else ""
+        if (table["type"] == "switch-port") != (above == "switch"):
+            self.fail(f"{where}: switch ports, and only they, go directly "
+                      "below a device of type switch")
+        place = ""
+        if "slot" in table or "function" in table:
+            self.need(where, table, "slot", "function")
+            place = f"{table['slot']:x}.{table['function']:x}"
+        settings = {key: table[key] for key in kind.keys if key in table}
+        for key in ("cmb", "disk", "memory"):
+            if key in settings:
+                settings[key] = self.size(where, settings, key)
+        if table["type"] == "nvme":
+            self.need(where, table, "disk")
+            if settings.get("cmb", 1 << 20) % (1 << 20):
+                self.fail(f"{where}: 'cmb' must be whole mebibytes")
+        if table["type"] == "host-bridge":
+            self.need(where, table, "bus-number")
+        if table["type"] == "ivshmem":
+            self.need(where, table, "memory")
+        return Device(table["name"], table["type"], below, place, settings)
+
+    def route(self, number, table, known):
+        where = f"route {number}"
+        self.check_keys(where, table, ROUTE_KEYS)
+        self.need(where, table, "provider", "client", "type")
+        for key in ("provider", "client"):
+            if table[key] not in known:
+                self.fail(f"{where}: {key} = \"{table[key]}\", but the "
+                          "machine has no device of that name")
+        if table["type"] not in ROUTE_TYPES:
+            self.fail(f"{where}: unknown type '{table['type']}'; "
+                      f"known are: {', '.join(ROUTE_TYPES)}")
+        if table["type"] != "unsupported":
+            self.need(where, table, "distance")
+        return Route(table["provider"], table["client"], table["type"],
+                     table.get("distance"), table.get("reason"))
+
+    def machine(self, name, top):
+        self.check_keys("top level", top, TOP_KEYS)
+        self.need("top level", top, "summary", "device")
+        known = {}
+        for table in top["device"]:
+            dev = self.device(table, known)
+            known[dev.name] = dev
+        roles = top.get("roles", {})
+        self.check_keys("roles", roles, dict.fromkeys(ROLES, str))
+        for role, dev in roles.items():
+            if dev not in known:
+                self.fail(f"roles: {role} = \"{dev}\", but the machine has "
+                          "no device of that name")
+        iommu = top.get("iommu", {})
+        self.check_keys("iommu", iommu, {"model": str, "options": str})
+        if iommu:
+            self.need("iommu", iommu, "model")
+            if iommu["model"] not in IOMMU_DEVICES:
+                self.fail(f"iommu: unknown model '{iommu['model']}'; "
+                          f"known are: {', '.join(IOMMU_DEVICES)}")
+        routes = tuple(self.route(number, table, known) for number, table
+                       in enumerate(top.get("route", []), start=1))
+        return Machine(
+            name=name, summary=top["summary"], cpu=top.get("cpu", "max"),
+            smp=top.get("smp", 2),
+            memory=self.size("top level", top, "memory", "768M"),
+            timeout=top.get("timeout", 240),
+            kernel=self.strings(top, "kernel"),
+            scenarios=self.strings(top, "scenarios"),
+            roles=roles, iommu=iommu, devices=tuple(known.values()),
+            routes=routes)
+
+
+def parse(path, text):
+    """The machine that the text of a file describes."""
+    reader = _Reader(path)
+    try:
+        top = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as err:
+        reader.fail(f"not a TOML file: {err}")
+    return reader.machine(pathlib.Path(path).stem, top)
+
+
+def names(directory):
+    """The names of the machines in a directory."""
+    return sorted(path.stem for path in pathlib.Path(directory).glob("*.toml"))
+
+
+def load(directory, name):
+    """The machine of that name."""
+    if name not in names(directory):
+        raise LabError(f"there is no machine '{name}'; there are: "
+                       f"{', '.join(names(directory))}.")
+    path = pathlib.Path(directory) / f"{name}.toml"
+    return parse(path, path.read_text(encoding="utf-8"))
+
+
+def _device_options(machine, dev, number, disk):
+    """QEMU's options for one device; disk is the path of its image."""
+    bus = dev.below or "pcie.0"
+    tail = f",bus={bus}"
+    if dev.place:
+        tail += f",addr={dev.place},multifunction=on"
+    port = f",chassis={number},slot={number}"
+    name, settings = dev.name, dev.settings
+
+    if dev.type == "host-bridge":
+        bypass = "on" if settings.get("bypass-iommu") else "off"
+        return ["-device", f"pxb-pcie,id={name},"
+                f"bus_nr={settings['bus-number']},"
+                f"bypass_iommu={bypass}{tail}"]
+    if dev.type == "root-port":
+        return ["-device", f"pcie-root-port,id={name}{port}{tail}"]
+    if dev.type == "switch":
+        return ["-device", f"x3130-upstream,id={name}{tail}"]
+    if dev.type == "switch-port":
+        # QEMU 7.2's own switch ports have no ACS capability.  A root port
+        # below the switch is enumerated as a port with one.
+        model = "pcie-root-port" if settings.get("acs") \
+            else "xio3130-downstream"
+        return ["-device", f"{model},id={name}{port}{tail}"]
+    if dev.type == "pci-bridge":
+        return ["-device", f"pcie-pci-bridge,id={name}{tail}"]
+    if dev.type == "nvme":
+        cmb = settings.get("cmb", 0) >> 20
+        nsid = machine.namespace_id(name)
+        return [
+            "-blockdev", f"driver=file,filename={disk},"
+            f"node-name={name}-file",
+            "-blockdev", f"driver=raw,file={name}-file,"
+            f"node-name={name}-disk",
+            "-device", f"nvme,id={name},serial={name},"
+            f"cmb_size_mb={cmb}{tail}",
+            "-device", f"nvme-ns,bus={name},drive={name}-disk,nsid={nsid},"
+            "shared=off",
+        ]
+    if dev.type == "ivshmem":
+        return [
+            "-object", f"memory-backend-ram,id={name}-memory,share=on,"
+            f"size={settings['memory']}",
+            "-device", f"ivshmem-plain,id={name},memdev={name}-memory{tail}",
+        ]
+    if dev.type == "e1000e":
+        return [
+            "-netdev", f"hubport,hubid=0,id={name}-net",
+            "-device", f"e1000e,id={name},netdev={name}-net,romfile={tail}",
+        ]
+    return ["-device", f"{dev.type},id={name}{tail}"]
+
+
+def qemu_options(machine, disks):
+    """
+    The part of QEMU's command line that makes this machine; disks maps the
+    name of each drive to the path of its image.
+    """
+    board = "q35"
+    if machine.iommu.get("model") == "intel":
+        # what interrupt remapping needs; harmless without it
+        board += ",kernel-irqchip=split"
+    options = ["-machine", board, "-cpu", machine.cpu,
+               "-smp", str(machine.smp), "-m", f"{machine.memory >> 20}M"]
+    if machine.iommu:
+        extra = machine.iommu.get("options", "")
+        options += ["-device", IOMMU_DEVICES[machine.iommu["model"]]
+                    + (f",{extra}" if extra else "")]
+    for number, dev in enumerate(machine.devices, start=1):
+        options += _device_options(machine, dev, number, disks.get(dev.name))
+    return options

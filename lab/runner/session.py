@@ -1,0 +1,371 @@
+# SPDX-License-Identifier: GPL-2.0
+"""
+One run: boot a machine, let the scenario talk, collect every verdict.
+
+A run leaves everything in build/lab/MACHINE-SCENARIO/: console.log (kernel),
+ktap.log (the scenario), trace.log (QEMU's trace), qemu.log, the command that
+started QEMU, and the drives' images.  Images are large: when everything is
+run in a row, those of a run that passed are removed.
+
+Judged are, each as results of its own: the scenario's tests (ktap.py), how
+the scenario ended, the ledger of each copy (ledger.py), the data of each copy
+on the host's images, and the kernel log (kernlog.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import os
+import pathlib
+import random
+import shutil
+import threading
+import time
+
+from . import channel, guest, kernlog, ktap, ledger, machine as machines
+from . import qemu, route, topology
+from .errors import LabError
+from .ktap import FAIL, PASS, Result
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+BUILD = ROOT / "build" / "lab"
+KERNEL = ROOT / "build" / "kernel" / "arch" / "x86" / "boot" / "bzImage"
+# The emulated timer interrupt may be late on a busy host: no_timer_check.
+PARAMETERS = ("console=ttyS0", "panic=-1", "oops=panic", "no_timer_check")
+LAST_LINES = 12
+ROOM_FOR_LOGS = 64 << 20
+
+
+def kernel_image():
+    """The kernel to boot: ours, or LAB_KERNEL to compare with another."""
+    path = pathlib.Path(os.environ.get("LAB_KERNEL", KERNEL))
+    if not path.is_file():
+        raise LabError(f"there is no kernel at {path}; run 'make kernel' "
+                       "first.")
+    return path
+
+
+def time_limit(machine):
+    """Seconds; LAB_TIMEOUT multiplies them for a slow or busy host."""
+    text = os.environ.get("LAB_TIMEOUT", "1")
+    try:
+        scale = float(text)
+    except ValueError:
+        scale = 0
+    if not 0 < scale <= 1000:
+        raise LabError(f"LAB_TIMEOUT={text} is not a factor for time limits; "
+                       "for example, LAB_TIMEOUT=3 triples them.")
+    return machine.timeout * scale
+
+
+@dataclasses.dataclass
+class Copy:
+    """A copy between two drives, from its mark on."""
+    fields: dict
+    topology: topology.Topology
+    trace_start: int
+    wanted: str             # digest of the source area before the copy
+    before: str             # digest of the destination area before the copy
+    found: str = ""         # digest of the destination area in the end
+    ledger: ledger.Ledger | None = None
+
+
+@dataclasses.dataclass
+class Outcome:
+    """All that a run has shown."""
+    results: list
+    copies: list
+    verdicts: list
+    topology: topology.Topology | None
+    kernel: str             # the version that the kernel gave in its log
+    seconds: float
+
+    @property
+    def passed(self):
+        return all(result.outcome != FAIL for result in self.results)
+
+    def verdict(self, provider, client):
+        """The kernel's verdict for two addresses, or None."""
+        return next((verdict for verdict in self.verdicts
+                     if (verdict.provider, verdict.client)
+                     == (provider, client)), None)
+
+
+def digest(path, offset, size):
+    """SHA-256 of a part of an image."""
+    sha = hashlib.sha256()
+    with open(path, "rb") as image:
+        image.seek(offset)
+        while size:
+            block = image.read(min(size, 1 << 20))
+            if not block:
+                raise channel.Refused(f"the area ends beyond the end of the "
+                                      f"drive '{path.stem}'")
+            sha.update(block)
+            size -= len(block)
+    return sha.hexdigest()
+
+
+def make_image(path, size):
+    """A drive full of random bytes."""
+    source = random.Random()
+    with open(path, "wb") as image:
+        while size:
+            block = min(size, 1 << 20)
+            image.write(source.randbytes(block))
+            size -= block
+
+
+def check_free_space(directory, images):
+    """Complain before a full disk does so in the middle of a run."""
+    needed = images + ROOM_FOR_LOGS
+    free = shutil.disk_usage(directory).free
+    if free < needed:
+        raise LabError(f"{directory} has {free >> 20} MiB of free space and "
+                       f"the run needs {needed >> 20}; make room, for example "
+                       "by removing build/lab.")
+
+
+@contextlib.contextmanager
+def run_directory(name):
+    """The directory of a run, for this process alone."""
+    directory = BUILD / name
+    directory.mkdir(parents=True, exist_ok=True)
+    with open(directory / "lock", "wb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LabError(f"another run is using {directory}; wait until it "
+                           "has ended.") from None
+        yield directory
+
+
+class Session:
+    """The runner's side of one run."""
+
+    def __init__(self, machine, scenario, directory, announce):
+        self.machine = machine
+        self.scenario = scenario
+        self.directory = directory
+        self.announce = announce
+        self.disks = {drive.name: directory / f"{drive.name}.img"
+                      for drive in machine.drives()}
+        self.copies = []
+        self.current = None
+        self.verdicts = []
+        self.topology = None
+        self.lines = []
+        self.status = None
+
+    def start(self, interactive=False):
+        """Prepare the files and start QEMU."""
+        kernel = kernel_image()
+        programs = guest.build_programs(BUILD / "guest")
+        initramfs = self.directory / "initramfs.cpio"
+        guest.build_initramfs(initramfs, self.machine, programs)
+        sizes = {path: self.machine.device(name).settings["disk"]
+                 for name, path in self.disks.items()}
+        check_free_space(self.directory, sum(sizes.values()))
+        for path, size in sizes.items():
+            make_image(path, size)
+        parameters = " ".join([
+            *PARAMETERS, "quiet" if interactive else "ignore_loglevel",
+            *self.machine.kernel, f"lab.scenario={self.scenario}"])
+        return qemu.Qemu(machines.qemu_options(self.machine, self.disks),
+                         kernel, initramfs, parameters, self.directory,
+                         interactive)
+
+    def _area(self, copy, side):
+        return digest(self.disks[copy[side]], copy[f"{side}_offset"],
+                      copy["bytes"])
+
+    def _where(self, vm):
+        self.topology = topology.ask(vm.monitor)
+        lines = []
+        for device in self.machine.devices:
+            function = self.topology.by_name(device.name)
+            if function:
+                lines.append(f"{device.name} {function.address}")
+        return lines
+
+    def _begin(self, vm, text):
+        if self.current:
+            raise channel.Refused("a copy is already under way")
+        copy = channel.copy_fields(text, self.disks)
+        self.announce(f"copying {copy['bytes'] >> 20} MiB: {copy['label']}")
+        self.current = Copy(copy, topology.ask(vm.monitor), vm.trace_size(),
+                            self._area(copy, "from"), self._area(copy, "to"))
+        return []
+
+    def _end(self, vm, text):
+        label = channel.fields(text).get("label")
+        copy = self.current
+        if not copy or copy.fields["label"] != label:
+            raise channel.Refused(f"no copy '{label}' is under way")
+        drives = {self.machine.namespace_id(name): name
+                  for name in self.disks}
+        lines = vm.trace_lines(copy.trace_start, vm.trace_size())
+        copy.ledger = ledger.build(lines, copy.topology, drives, copy.fields)
+        self.copies.append(copy)
+        self.current = None
+        return []
+
+    def handle(self, vm, request):
+        """Answer one request; True when the scenario is over."""
+        if request.word == "done":
+            self.status = request.text
+            return True
+        if request.word == "route":
+            self.verdicts.append(route.parse(request.text))
+            return False
+        try:
+            if request.word == "where":
+                lines = self._where(vm)
+            elif request.word == "begin":
+                lines = self._begin(vm, request.text)
+            elif request.word == "end":
+                lines = self._end(vm, request.text)
+            else:
+                raise channel.Refused(f"'{request.word}' is not a request")
+        except channel.Refused as refused:
+            vm.channel.write(channel.refusal(refused))
+        else:
+            vm.channel.write(channel.answer(lines))
+        return False
+
+    def serve(self, vm, deadline):
+        """
+        Take lines until the scenario is over.  Returns what went wrong, or
+        None; test lines are kept in self.lines.
+        """
+        while True:
+            try:
+                line = vm.channel.readline(deadline)
+            except qemu.TimeLimit:
+                return "the machine hangs"
+            if line is None:
+                vm.process.wait()
+                return "the machine stopped before the scenario was over"
+            request = channel.parse(line)
+            if request is None:
+                self.lines.append(line)
+            elif self.handle(vm, request):
+                return None
+
+    def _end_results(self, vm, trouble, limit):
+        """How the scenario ended."""
+        name = "the scenario runs to its end"
+        console = vm.console_text()
+        if trouble is None:
+            if self.status == "0":
+                return [Result(name, PASS)]
+            return [Result(name, FAIL, (f"exit status {self.status}",))]
+        panic = kernlog.panic(console)
+        if panic:
+            remarks = [f"the kernel panicked: {panic}"]
+        elif trouble == "the machine hangs":
+            remarks = [f"{trouble}: not over after {limit:.0f} s (on a slow "
+                       "host, LAB_TIMEOUT=3 gives it three times as long)"]
+        else:
+            remarks = [f"{trouble} (QEMU's exit status "
+                       f"{vm.process.returncode})"]
+            remarks += vm.messages.read_text(
+                encoding="utf-8", errors="replace").splitlines()[-3:]
+        if console:
+            remarks.append(f"last lines of {vm.console}:")
+            remarks += console.replace("\r", "").splitlines()[-LAST_LINES:]
+        if self.lines:
+            remarks.append(f"last line of the scenario: {self.lines[-1]}")
+        return [Result(name, FAIL, tuple(remarks))]
+
+    def _copy_results(self):
+        results = []
+        for copy in self.copies:
+            label = copy.fields["label"]
+            faults = copy.ledger.judge()
+            via = copy.fields["via"]
+            where = "all payload through system memory" \
+                if via == ledger.VIA_SYSTEM else \
+                f"all through memory of {via}, none through system memory"
+            results.append(Result(
+                f"ledger of {label}: {copy.fields['bytes']} bytes, {where}",
+                FAIL if faults else PASS, tuple(faults)))
+            name = f"data of {label}: equal on the host"
+            if copy.before == copy.wanted:
+                results.append(Result(name, FAIL, (
+                    "the destination had the data before the copy, so that "
+                    "nothing is proved",)))
+            elif copy.found != copy.wanted:
+                results.append(Result(name, FAIL, (
+                    f"source      {copy.wanted}",
+                    f"destination {copy.found}")))
+            else:
+                results.append(Result(name, PASS))
+        if self.current:
+            results.append(Result(
+                f"ledger of {self.current.fields['label']}", FAIL,
+                ("the copy was begun and never ended",)))
+        return results
+
+    @staticmethod
+    def _log_results(console):
+        name = "the kernel log has no complaint"
+        if "Linux version " not in console:
+            return [Result(name, FAIL, ("the kernel has not said a word",))]
+        reports = kernlog.judge(console)
+        remarks = [line for report in reports for line in report]
+        return [Result(name, FAIL if reports else PASS, tuple(remarks))]
+
+    def run(self):
+        """The whole run."""
+        started = time.monotonic()
+        limit = time_limit(self.machine)
+        self.announce("booting")
+        with self.start() as vm:
+            trouble = self.serve(vm, started + limit)
+            if trouble is None:
+                vm.quit()
+        for copy in self.copies:
+            copy.found = self._area(copy.fields, "to")
+        (self.directory / "ktap.log").write_text(
+            "".join(f"{line}\n" for line in self.lines), encoding="utf-8")
+        console = vm.console_text()
+        results = [*ktap.judge(self.lines),
+                   *self._end_results(vm, trouble, limit),
+                   *self._copy_results(), *self._log_results(console)]
+        words = console.partition("Linux version ")[2].split()
+        return Outcome(results, self.copies, self.verdicts, self.topology,
+                       words[0] if words else "",
+                       time.monotonic() - started)
+
+    def shell(self):
+        """An interactive console; returns when the machine has ended."""
+        with self.start(interactive=True) as vm:
+            def serve():
+                if self.serve(vm, None) is None:
+                    vm.quit()
+            # The console belongs to QEMU; the channel is served beside it.
+            server = threading.Thread(target=serve, daemon=True)
+            server.start()
+            vm.process.wait()
+            server.join(timeout=5)
+
+
+def run(machine, scenario, announce, keep_images=True):
+    """Run a scenario on a machine."""
+    with run_directory(f"{machine.name}-{scenario}") as directory:
+        session = Session(machine, scenario, directory, announce)
+        outcome = session.run()
+        if outcome.passed and not keep_images:
+            for path in session.disks.values():
+                path.unlink()
+        return outcome
+
+
+def shell(machine):
+    """Sit down at a machine's console."""
+    with run_directory(f"{machine.name}-shell") as directory:
+        Session(machine, "shell", directory, lambda text: None).shell()

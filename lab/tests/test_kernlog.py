@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The judge of kernel logs: what each checker prints, and what is harmless."""
+
+import unittest
+
+import context  # noqa: F401
+from runner import kernlog
+
+COMPLAINTS = (
+    "[    1.0] WARNING: CPU: 0 PID: 1 at drivers/pci/p2pdma.c:7 f+0x1/0x2",
+    "[    1.0] WARNING: possible circular locking dependency detected",
+    "[    1.0] WARNING: suspicious RCU usage",
+    "[    1.0] BUG: KASAN: slab-out-of-bounds in f+0x1/0x2",
+    "[    1.0] BUG: kernel NULL pointer dereference, address: 0",
+    "[    1.0] BUG: sleeping function called from invalid context",
+    "[    1.0] kernel BUG at mm/gup.c:1!",
+    "[    1.0] Oops: 0000 [#1] PREEMPT SMP",
+    "[    1.0] Oops: general protection fault, maybe for address 0x0",
+    "[    1.0] UBSAN: shift-out-of-bounds in lib/x.c:1:2",
+    "[    1.0] DMA-API: nvme 0000:03:00.0: device driver tries to free DMA "
+    "memory it has not allocated",
+    "[    1.0] DMA-API: exceeded 7 overlapping mappings of cacheline 0x1",
+    "[    1.0] INFO: task sh:1 blocked for more than 120 seconds.",
+    "[    1.0] INFO: trying to register non-static key.",
+    "[    1.0] rcu: INFO: rcu_sched self-detected stall on CPU",
+    "[    1.0] refcount_t: underflow; use-after-free.",
+    "[    1.0] list_del corruption, 0->next is LIST_POISON1",
+    "[    1.0] kmemleak: 3 new suspected memory leaks",
+    "[    1.0] DMAR: [DMA Write NO_PASID] Request device [03:00.0] fault addr",
+    "[    1.0] Kernel panic - not syncing: Attempted to kill init!",
+)
+HARMLESS = (
+    "[    0.0] DMA-API: preallocated 65536 debug entries",
+    "[    0.0] DMA-API: debugging enabled by kernel config",
+    "[    0.0] DMAR: IOMMU enabled",
+    "[    0.0] [Firmware Bug]: TSC frequency mismatch",
+    "[    0.0] mem auto-init: stack:off, heap alloc:off, heap free:off",
+    "[    0.0] kmemleak: Kernel memory leak detector initialized",
+    "[    0.0] printk: console [ttyS0] enabled, debug build",
+    "[    1.0] nvme 0000:03:00.0: added peer-to-peer DMA memory",
+)
+
+
+class Judge(unittest.TestCase):
+    def test_each_complaint(self):
+        for line in COMPLAINTS:
+            with self.subTest(line):
+                self.assertEqual(len(kernlog.judge(line)), 1)
+
+    def test_nothing_harmless(self):
+        self.assertEqual(kernlog.judge("\r\n".join(HARMLESS)), [])
+
+    def test_a_report_ends_where_it_ends(self):
+        text = "\n".join([HARMLESS[0], COMPLAINTS[0], "Call Trace:", " f+1",
+                          "---[ end trace 0 ]---", HARMLESS[-1],
+                          COMPLAINTS[3]])
+        reports = kernlog.judge(text)
+        self.assertEqual(len(reports), 2)
+        self.assertEqual(reports[0][-1], "---[ end trace 0 ]---")
+
+    def test_panic(self):
+        self.assertEqual(kernlog.panic(COMPLAINTS[-1]),
+                         "Attempted to kill init!")
+        self.assertIsNone(kernlog.panic(HARMLESS[0]))
+
+
+if __name__ == "__main__":
+    unittest.main()

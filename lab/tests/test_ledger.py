@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-2.0
+"""
+The ledger, seen to fail: payload through the wrong memory, by the wrong
+drive, too little or too much of it, to nowhere, and in failed commands.
+"""
+
+import unittest
+
+import samples
+from runner import ledger
+
+DRIVES = {1: "src", 2: "dst"}
+CMB, RAM, NOWHERE = 0xf8000000, 0x200000, 0x40000000
+
+
+def command(verb, nsid, address, length, pieces=1):
+    """What QEMU 7.2 traces for one command."""
+    opname = f"NVME_NVM_CMD_{verb.upper()}"
+    rw = f"cid 5 opname '{opname}'" if verb == "write" else "cid 5"
+    lines = [
+        f"pci_nvme_io_cmd cid 5 nsid 0x{nsid:x} sqid 1 opc 0x2 "
+        f"opname '{opname}'",
+        f"pci_nvme_{verb} {rw} nsid {nsid} nlb {length // 512} "
+        f"count {length} lba 0x0",
+    ]
+    step = length // pieces
+    lines += [f"pci_nvme_map_addr addr 0x{address + i * step:x} len {step}"
+              for i in range(pieces)]
+    return lines
+
+
+def admin(address=RAM):
+    return ["pci_nvme_admin_cmd cid 1 sqid 0 opc 0x2 "
+            "opname 'NVME_ADM_CMD_GET_LOG_PAGE'",
+            f"pci_nvme_map_addr addr 0x{address:x} len 4096"]
+
+
+def build(lines, via="src", size=8192):
+    return ledger.build(lines, samples.topology(), DRIVES, {
+        "label": "test", "via": via, "from": "src", "to": "dst",
+        "bytes": size})
+
+
+class Judge(unittest.TestCase):
+    def assert_fault(self, book, *parts):
+        text = "\n".join(book.judge())
+        for part in parts:
+            self.assertIn(part, text)
+
+    def test_peer(self):
+        book = build(command("read", 1, CMB, 8192, 2)
+                     + command("write", 2, CMB, 8192, 2))
+        self.assertEqual(book.judge(), [])
+        self.assertEqual(book.through_system_memory, 0)
+        self.assertEqual(
+            [(r.verb, r.drive, r.memory, r.commands, r.bytes)
+             for r in book.rows],
+            [("read", "src", "src BAR 2", 1, 8192),
+             ("write", "dst", "src BAR 2", 1, 8192)])
+
+    def test_system(self):
+        book = build(command("read", 1, RAM, 8192)
+                     + command("write", 2, RAM, 8192), "system")
+        self.assertEqual(book.judge(), [])
+        self.assertEqual(book.through_system_memory, 16384)
+
+    def test_time_stamps_do_not_matter(self):
+        lines = command("read", 1, CMB, 8192) + command("write", 2, CMB, 8192)
+        book = build([f"4711@1700000000.123456:{line}" for line in lines])
+        self.assertEqual(book.judge(), [])
+
+    def test_peer_copy_through_system_memory(self):
+        book = build(command("read", 1, RAM, 8192)
+                     + command("write", 2, CMB, 8192))
+        self.assert_fault(book, "'src' moved 8192 payload bytes (read) "
+                          "through system memory")
+
+    def test_a_single_page_through_system_memory(self):
+        book = build(command("read", 1, CMB, 4096)
+                     + command("read", 1, RAM, 4096)
+                     + command("write", 2, CMB, 8192))
+        self.assert_fault(book, "4096 payload bytes (read) through system")
+        self.assertEqual(book.through_system_memory, 4096)
+
+    def test_system_copy_through_a_bar(self):
+        book = build(command("read", 1, RAM, 8192)
+                     + command("write", 2, CMB, 8192), "system")
+        self.assert_fault(book, "through src BAR 2")
+
+    def test_peer_copy_through_another_device(self):
+        book = build(command("read", 1, CMB, 8192)
+                     + command("write", 2, CMB, 8192), "rp0")
+        self.assert_fault(book, "through src BAR 2")
+
+    def test_nothing_moved(self):
+        self.assert_fault(build([]), "read commands moved 0",
+                          "write commands moved 0")
+
+    def test_one_direction_only(self):
+        self.assert_fault(build(command("read", 1, CMB, 8192)),
+                          "write commands moved 0")
+
+    def test_too_little(self):
+        book = build(command("read", 1, CMB, 4096)
+                     + command("write", 2, CMB, 8192))
+        self.assert_fault(book, "read commands moved 4096")
+
+    def test_too_much(self):
+        book = build(command("read", 1, CMB, 8192) * 2
+                     + command("write", 2, CMB, 8192))
+        self.assert_fault(book, "read commands moved 16384")
+
+    def test_another_drive(self):
+        book = build(command("read", 2, CMB, 8192)
+                     + command("write", 2, CMB, 8192))
+        self.assert_fault(book, "drive 'dst' had 8192 bytes of read")
+
+    def test_unknown_namespace(self):
+        book = build(command("read", 9, CMB, 8192)
+                     + command("write", 2, CMB, 8192))
+        self.assert_fault(book, "namespace 9")
+
+    def test_nowhere(self):
+        book = build(command("read", 1, NOWHERE, 8192)
+                     + command("write", 2, CMB, 8192))
+        self.assert_fault(book, "8192 bytes to or from", "0x40000000")
+
+    def test_beyond_the_end_of_a_bar(self):
+        book = build(command("read", 1, CMB + (64 << 20) - 4096, 8192)
+                     + command("write", 2, CMB, 8192))
+        self.assert_fault(book, "no memory")
+
+    def test_pieces_that_do_not_add_up(self):
+        lines = command("read", 1, CMB, 8192, 2)[:-1]
+        book = build(lines + command("write", 2, CMB, 8192))
+        self.assert_fault(book, "for 8192 bytes, but its addresses are for "
+                          "4096")
+
+    def test_failed_command(self):
+        book = build(command("read", 1, CMB, 8192)
+                     + ["pci_nvme_err_req_status cid 5 nsid 1 status 0x4004 "
+                        "opc 0x2"] + command("write", 2, CMB, 8192))
+        self.assert_fault(book, "a drive reported an error: cid 5 nsid 1")
+
+    def test_admin_commands_are_no_payload(self):
+        book = build(command("read", 1, CMB, 8192) + admin()
+                     + command("write", 2, CMB, 8192) + admin())
+        self.assertEqual(book.judge(), [])
+
+    def test_other_io_commands_end_a_command(self):
+        flush = ["pci_nvme_io_cmd cid 6 nsid 0x2 sqid 1 opc 0x0 opname "
+                 "'NVME_NVM_CMD_FLUSH'"]
+        discard = ["pci_nvme_io_cmd cid 7 nsid 0x2 sqid 1 opc 0x9 opname "
+                   "'NVME_NVM_CMD_DSM'",
+                   f"pci_nvme_map_addr addr 0x{RAM:x} len 16"]
+        book = build(command("read", 1, CMB, 8192) + discard
+                     + command("write", 2, CMB, 8192) + flush)
+        self.assertEqual(book.judge(), [])
+
+    def test_trace_of_another_format(self):
+        book = build(["pci_nvme_read cid 5 namespace 1"]
+                     + command("write", 2, CMB, 8192))
+        self.assert_fault(book, "not understood")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Machine files: what they become, and that mistakes are named."""
+
+import unittest
+
+import context
+from runner import machine
+from runner.errors import LabError
+
+SWITCH = """
+summary = "a test"
+[roles]
+provider = "src"
+[[device]]
+type = "root-port"
+name = "rp0"
+[[device]]
+type = "switch"
+name = "sw0"
+below = "rp0"
+[[device]]
+type = "switch-port"
+name = "dn0"
+below = "sw0"
+[[device]]
+type = "nvme"
+name = "src"
+below = "dn0"
+cmb = "64M"
+disk = "32M"
+"""
+ROUTE = """
+[[route]]
+provider = "src"
+client = "src"
+type = "bus-address"
+distance = 0
+"""
+
+
+def options(text):
+    box = machine.parse("x.toml", text)
+    return " ".join(machine.qemu_options(box, {"src": "src.img"}))
+
+
+class Parsing(unittest.TestCase):
+    def refused(self, text, *parts):
+        with self.assertRaises(LabError) as caught:
+            machine.parse("lab/machines/x.toml", text)
+        for part in ("lab/machines/x.toml", *parts):
+            self.assertIn(part, str(caught.exception))
+
+    def test_defaults(self):
+        box = machine.parse("x.toml", SWITCH)
+        self.assertEqual((box.name, box.cpu, box.smp, box.memory),
+                         ("x", "max", 2, 768 << 20))
+        self.assertEqual(box.device("src").settings["cmb"], 64 << 20)
+        self.assertEqual(box.namespace_id("src"), 1)
+        self.assertEqual(box.roles_of("src"), ["provider"])
+
+    def test_not_toml(self):
+        self.refused("summary = ", "not a TOML file")
+
+    def test_unknown_top_key(self):
+        self.refused("color = 1\n" + SWITCH, "unknown key 'color'")
+
+    def test_wrong_kind_of_value(self):
+        self.refused('smp = "two"\n' + SWITCH, "'smp' must be a int")
+        self.refused("smp = true\n" + SWITCH, "'smp' must be a int")
+
+    def test_unknown_device_key(self):
+        self.refused(SWITCH + "cbm = 1\n", "device src", "unknown key 'cbm'")
+
+    def test_key_of_another_type(self):
+        self.refused(SWITCH + "acs = true\n", "device src", "'acs'")
+
+    def test_unknown_type(self):
+        self.refused(SWITCH.replace('"nvme"', '"nvram"'), "device src",
+                     "unknown type 'nvram'", "nvme")
+
+    def test_missing_disk(self):
+        self.refused(SWITCH.replace('disk = "32M"', ""), "'disk' is missing")
+
+    def test_bad_size(self):
+        self.refused(SWITCH.replace('"64M"', '"64 MB"'), "device src",
+                     "'cmb'", "64 MB")
+
+    def test_name_taken(self):
+        self.refused(SWITCH.replace('name = "src"', 'name = "dn0"'),
+                     "the name is taken")
+
+    def test_below_unknown(self):
+        self.refused(SWITCH.replace('below = "dn0"', 'below = "dn7"'),
+                     "device src", 'below = "dn7"')
+
+    def test_below_an_endpoint(self):
+        self.refused(SWITCH + '[[device]]\ntype = "edu"\nname = "e"\n'
+                     'below = "src"\n', "nothing can be plugged into 'src'")
+
+    def test_endpoint_directly_below_switch(self):
+        self.refused(SWITCH.replace('below = "dn0"', 'below = "sw0"'),
+                     "switch ports, and only they")
+
+    def test_role_without_device(self):
+        self.refused(SWITCH.replace('provider = "src"', 'provider = "x"'),
+                     "roles", "no device")
+
+    def test_unknown_role(self):
+        self.refused(SWITCH.replace("provider =", "producer ="),
+                     "unknown key 'producer'")
+
+    def test_route_without_distance(self):
+        self.refused(SWITCH + ROUTE.replace("distance = 0", ""),
+                     "route 1", "'distance' is missing")
+
+    def test_unsupported_needs_no_distance(self):
+        text = ROUTE.replace("distance = 0", "").replace("bus-address",
+                                                         "unsupported")
+        box = machine.parse("x.toml", SWITCH + text)
+        self.assertIsNone(box.routes[0].distance)
+
+    def test_unknown_route_type(self):
+        self.refused(SWITCH + ROUTE.replace("bus-address", "tunnel"),
+                     "unknown type 'tunnel'")
+
+    def test_unknown_machine(self):
+        with self.assertRaises(LabError) as caught:
+            machine.load(context.LAB / "machines", "nonesuch")
+        self.assertIn("switch", str(caught.exception))
+
+    def test_all_machine_files(self):
+        directory = context.LAB / "machines"
+        self.assertIn("switch", machine.names(directory))
+        for name in machine.names(directory):
+            box = machine.load(directory, name)
+            self.assertTrue(box.scenarios, name)
+            for scenario in box.scenarios:
+                path = context.LAB / "scenarios" / scenario
+                self.assertTrue(path.is_file(), f"{name}: {scenario}")
+            self.assertLessEqual(box.memory, 1200 << 20, name)
+
+
+class Options(unittest.TestCase):
+    def test_namespace_numbers_differ(self):
+        text = SWITCH + ('[[device]]\ntype = "nvme"\nname = "dst"\n'
+                         'disk = "32M"\n')
+        found = options(text)
+        self.assertIn("nvme-ns,bus=src,drive=src-disk,nsid=1,", found)
+        self.assertIn("nvme-ns,bus=dst,drive=dst-disk,nsid=2,", found)
+
+    def test_switch(self):
+        found = options(SWITCH)
+        self.assertIn("x3130-upstream,id=sw0,bus=rp0", found)
+        self.assertIn("xio3130-downstream,id=dn0", found)
+        self.assertIn("cmb_size_mb=64", found)
+
+    def test_acs_port(self):
+        text = SWITCH.replace('below = "sw0"', 'below = "sw0"\nacs = true')
+        self.assertIn("pcie-root-port,id=dn0", options(text))
+
+    def test_iommu_comes_before_the_devices(self):
+        found = options(SWITCH + '[iommu]\nmodel = "intel"\n'
+                        'options = "intremap=on"\n')
+        self.assertIn("kernel-irqchip=split", found)
+        self.assertLess(found.index("intel-iommu,intremap=on"),
+                        found.index("pcie-root-port"))
+
+    def test_second_host_bridge(self):
+        found = options('summary = "a test"\n[[device]]\n'
+                        'type = "host-bridge"\nname = "hb1"\n'
+                        'bus-number = 64\n[[device]]\ntype = "pci-bridge"\n'
+                        'name = "pb0"\nbelow = "hb1"\n[[device]]\n'
+                        'type = "edu"\nname = "e0"\nbelow = "pb0"\n'
+                        'slot = 3\nfunction = 1\n')
+        self.assertIn("pxb-pcie,id=hb1,bus_nr=64", found)
+        self.assertIn("pcie-pci-bridge,id=pb0,bus=hb1", found)
+        self.assertIn("edu,id=e0,bus=pb0,addr=3.1,multifunction=on", found)
+
+    def test_other_endpoints(self):
+        found = options('summary = "a test"\n[[device]]\n'
+                        'type = "ivshmem"\nname = "m0"\nmemory = "8M"\n'
+                        '[[device]]\ntype = "e1000e"\nname = "n0"\n')
+        self.assertIn("ivshmem-plain,id=m0,memdev=m0-memory", found)
+        self.assertIn("e1000e,id=n0,netdev=n0-net", found)
+
+
+if __name__ == "__main__":
+    unittest.main()

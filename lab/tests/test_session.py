@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: GPL-2.0
+"""
+A run's verdicts without a machine: the guest's requests as it sends them, and
+drives' images as a copy leaves them.
+"""
+
+import os
+import pathlib
+import tempfile
+import types
+import unittest
+from unittest import mock
+
+import samples
+from runner import channel, demo, machine, qemu, route, session
+from runner.errors import LabError
+from runner.ktap import FAIL, PASS
+
+MIB = 1 << 20
+MACHINE = """
+summary = "a test"
+[[device]]
+type = "nvme"
+name = "src"
+disk = "2M"
+[[device]]
+type = "nvme"
+name = "dst"
+disk = "2M"
+"""
+BEGIN = ("label=one via=src from=src from_offset=0 to=dst to_offset=0 "
+         f"bytes={MIB}")
+
+
+class Answers(list):
+    """The channel's side of a fake machine."""
+
+    def write(self, text):
+        self.append(text)
+
+
+class Fixture(unittest.TestCase):
+    """A session with images, and a machine that only takes answers."""
+
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.directory = pathlib.Path(temporary.name)
+        self.session = session.Session(machine.parse("x.toml", MACHINE),
+                                       "copy", self.directory,
+                                       lambda text: None)
+        for path in self.session.disks.values():
+            session.make_image(path, 2 * MIB)
+        self.vm = types.SimpleNamespace(
+            channel=Answers(), monitor=None,
+            trace_size=lambda: 0, trace_lines=lambda first, last: [])
+        patch = mock.patch("runner.topology.ask",
+                           lambda monitor: samples.topology())
+        patch.start()
+        self.addCleanup(patch.stop)
+
+
+class Run(Fixture):
+    """What the guest asks for, and how its copies are judged."""
+
+    def ask(self, line):
+        over = self.session.handle(self.vm, channel.parse(line))
+        self.assertFalse(over)
+        return self.vm.channel[-1]
+
+    def copy(self, change=lambda data: data):
+        """Mark a copy, do it on the images, and give the data's result."""
+        self.assertEqual(self.ask(f"@begin {BEGIN}"), "@end\n")
+        data = bytearray(self.session.disks["src"].read_bytes()[:MIB])
+        with open(self.session.disks["dst"], "r+b") as image:
+            image.write(change(data))
+        self.assertEqual(self.ask("@end label=one"), "@end\n")
+        for copy in self.session.copies:
+            copy.found = self.session._area(copy.fields, "to")
+        return next(result for result in self.session._copy_results()
+                    if result.name.startswith("data"))
+
+    def test_equal_data(self):
+        self.assertEqual(self.copy().outcome, PASS)
+
+    def test_one_wrong_bit(self):
+        def flip(data):
+            data[123456] ^= 1
+            return data
+        self.assertEqual(self.copy(flip).outcome, FAIL)
+
+    def test_data_that_was_there_before(self):
+        path = self.session.disks["dst"]
+        path.write_bytes(self.session.disks["src"].read_bytes())
+        result = self.copy()
+        self.assertEqual(result.outcome, FAIL)
+        self.assertIn("nothing is proved", result.remarks[0])
+
+    def test_a_copy_without_payload_fails_the_ledger(self):
+        self.copy()
+        result = next(result for result in self.session._copy_results()
+                      if result.name.startswith("ledger"))
+        self.assertEqual(result.outcome, FAIL)
+
+    def test_a_copy_that_never_ends(self):
+        self.ask(f"@begin {BEGIN}")
+        self.assertEqual([r.outcome for r in self.session._copy_results()],
+                         [FAIL])
+
+    def test_where(self):
+        self.assertEqual(self.ask("@where"), "src 0000:03:00.0\n@end\n")
+
+    def test_done(self):
+        over = self.session.handle(self.vm, channel.parse("@done 0"))
+        self.assertTrue(over)
+        self.assertEqual(self.session.status, "0")
+
+    def test_route(self):
+        self.session.handle(self.vm, channel.parse(
+            "@route provider=0000:03:00.0 client=0000:04:00.0 "
+            "type=bus-address distance=4 reason=common-switch port=none"))
+        self.assertEqual(self.session.verdicts[0].distance, 4)
+
+    def test_refusals(self):
+        for request, part in (
+                ("@fetch coffee", "not a request"),
+                ("@begin label=one", "'via' is missing"),
+                (f"@begin {BEGIN}".replace("bytes=", "bytes=x"), "number"),
+                (f"@begin {BEGIN}".replace("to=dst", "to=nvme7"), "no drive"),
+                (f"@begin {BEGIN}".replace("to_offset=0", "to_offset=9999999"),
+                 "beyond the end"),
+                ("@end label=one", "no copy")):
+            with self.subTest(request):
+                answer = self.ask(request)
+                self.assertTrue(answer.startswith("@error "), answer)
+                self.assertIn(part, answer)
+
+    def test_two_copies_at_once(self):
+        self.ask(f"@begin {BEGIN}")
+        self.assertIn("already", self.ask(f"@begin {BEGIN}"))
+
+
+class Ending(Fixture):
+    """How the end of a scenario is judged."""
+
+    def end(self, trouble, console="Linux version 6", status=None):
+        self.session.status = status
+        vm = types.SimpleNamespace(
+            console_text=lambda: console, console="console.log",
+            process=types.SimpleNamespace(returncode=1),
+            messages=self.directory / "qemu.log")
+        vm.messages.write_text("qemu: out of memory\n", encoding="utf-8")
+        return self.session._end_results(vm, trouble, 240)[0]
+
+    def test_status(self):
+        self.assertEqual(self.end(None, status="0").outcome, PASS)
+        self.assertEqual(self.end(None, status="1").outcome, FAIL)
+
+    def test_panic(self):
+        result = self.end("the machine stopped before the scenario was over",
+                          "Kernel panic - not syncing: VFS: no root")
+        self.assertEqual(result.outcome, FAIL)
+        self.assertIn("panicked: VFS: no root", result.remarks[0])
+
+    def test_hang(self):
+        result = self.end("the machine hangs")
+        self.assertEqual(result.outcome, FAIL)
+        self.assertIn("240 s", result.remarks[0])
+
+    def test_qemu_died(self):
+        result = self.end("the machine stopped before the scenario was over")
+        self.assertEqual(result.outcome, FAIL)
+        self.assertIn("qemu: out of memory", result.remarks)
+
+    def test_warning_in_the_log(self):
+        console = "Linux version 6\n[ 1.0] WARNING: CPU: 0 PID: 1 at f+0x1"
+        self.assertEqual(self.session._log_results(console)[0].outcome, FAIL)
+        console = "Linux version 6\n[ 1.0] all is well"
+        self.assertEqual(self.session._log_results(console)[0].outcome, PASS)
+
+    def test_empty_log(self):
+        self.assertEqual(self.session._log_results("")[0].outcome, FAIL)
+
+
+class Demonstration(unittest.TestCase):
+    """What makes the demonstration fail."""
+
+    def outcome(self, results=()):
+        return session.Outcome(list(results), [object()], [], None, "", 0.0)
+
+    def verdict(self, kind):
+        return route.parse(f"provider=a client=b type={kind} distance=4 "
+                           "reason=common-switch port=none")
+
+    def test_right(self):
+        self.assertEqual(demo.faults_of(self.outcome(),
+                                        self.verdict("bus-address")), [])
+
+    def test_wrong_route(self):
+        self.assertTrue(demo.faults_of(self.outcome(),
+                                       self.verdict("host-bridge")))
+
+    def test_no_route(self):
+        self.assertTrue(demo.faults_of(self.outcome(), None))
+
+    def test_failed_result(self):
+        failed = session.Result("data of peer-to-peer", FAIL)
+        self.assertIn("data of peer-to-peer", demo.faults_of(
+            self.outcome([failed]), self.verdict("bus-address")))
+
+
+class Environment(unittest.TestCase):
+    """What the user's environment may get wrong."""
+
+    def refused(self, variables, function, *parts):
+        with mock.patch.dict(os.environ, variables):
+            with self.assertRaises(LabError) as caught:
+                function()
+        for part in parts:
+            self.assertIn(part, str(caught.exception))
+
+    def test_no_qemu(self):
+        self.refused({"QEMU": "no-such-qemu"}, qemu.version, "no-such-qemu")
+
+    def test_old_qemu(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path = pathlib.Path(directory) / "qemu"
+            path.write_text("#!/bin/sh\necho QEMU emulator version 6.2.0\n",
+                            encoding="utf-8")
+            path.chmod(0o755)
+            self.refused({"QEMU": str(path)}, qemu.version, "6.2.0", "7.2")
+
+    def test_version(self):
+        self.assertEqual(qemu.parse_version(
+            "QEMU emulator version 7.2.22 (Debian 1:7.2)"), (7, 2, 22))
+        self.assertEqual(qemu.parse_version("QEMU emulator version 10.0"),
+                         (10, 0, 0))
+        self.assertIsNone(qemu.parse_version("bash 5.2"))
+
+    def test_no_kernel(self):
+        self.refused({"LAB_KERNEL": "/no/kernel"}, session.kernel_image,
+                     "/no/kernel", "make kernel")
+
+    def test_accelerator(self):
+        self.refused({"ACCEL": "warp"}, qemu.accelerator, "warp", "kvm")
+
+    def test_time_limit(self):
+        box = machine.parse("x.toml", MACHINE)
+        with mock.patch.dict(os.environ, {"LAB_TIMEOUT": "2.5"}):
+            self.assertEqual(session.time_limit(box), 600)
+        for text in ("fast", "0", "-1", "nan"):
+            self.refused({"LAB_TIMEOUT": text},
+                         lambda: session.time_limit(box), text)
+
+    def test_route_line_of_another_format(self):
+        with self.assertRaises(LabError):
+            route.parse("provider=a client=b")
+
+
+if __name__ == "__main__":
+    unittest.main()
