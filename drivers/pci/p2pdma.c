@@ -427,12 +427,15 @@ EXPORT_SYMBOL_GPL(pci_alloc_p2pmem);
 void pci_free_p2pmem(struct pci_dev *provider, void *vaddr, size_t size)
 {
 	struct pci_p2pdma *p2p = held_provider(provider);
+	bool freed;
 
 	if (WARN_ONCE(!p2p, "%s: freed memory of a device that provides none\n",
 		      pci_name(provider)))
 		return;
 
-	p2pdma_pool_free(&p2p->pool, vaddr, size);
+	freed = p2pdma_pool_free(&p2p->pool, vaddr, size);
+	WARN_ONCE(!freed, "%s: freed %zu bytes at %p, which were not allocated so\n",
+		  pci_name(provider), size, vaddr);
 }
 EXPORT_SYMBOL_GPL(pci_free_p2pmem);
 

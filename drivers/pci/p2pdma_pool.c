@@ -492,8 +492,9 @@ void *p2pdma_pool_alloc_some(struct p2pdma_pool *pool, size_t size,
  * User mappings need this: their pages come back one at a time.
  *
  * Context: any context but NMI.
+ * Return: false, and nothing has changed, if there is no such allocation.
  */
-void p2pdma_pool_split(struct p2pdma_pool *pool, void *addr, size_t size)
+bool p2pdma_pool_split(struct p2pdma_pool *pool, void *addr, size_t size)
 {
 	unsigned long pages = size_to_pages(size);
 	struct p2pdma_range *range;
@@ -506,8 +507,7 @@ void p2pdma_pool_split(struct p2pdma_pool *pool, void *addr, size_t size)
 		range->tag[start + i] = RUN_USED | 1;
 	spin_unlock_irqrestore(&pool->lock, flags);
 
-	WARN_ONCE(!range, "p2pdma: split of %zu bytes at %p, which were not allocated so\n",
-		  size, addr);
+	return range;
 }
 
 /**
@@ -516,12 +516,13 @@ void p2pdma_pool_split(struct p2pdma_pool *pool, void *addr, size_t size)
  * @addr: address that the allocation returned
  * @size: the size with which it was allocated
  *
- * A double free, a wrong size or a foreign address is reported once and
- * otherwise ignored; the pool stays intact.
+ * A double free, a wrong size or a foreign address does no harm: the caller,
+ * who knows whose memory it is, is told and should complain.
  *
  * Context: any context but NMI.
+ * Return: false, and nothing has changed, if there is no such allocation.
  */
-void p2pdma_pool_free(struct p2pdma_pool *pool, void *addr, size_t size)
+bool p2pdma_pool_free(struct p2pdma_pool *pool, void *addr, size_t size)
 {
 	unsigned long pages = size_to_pages(size);
 	struct p2pdma_range *range;
@@ -538,8 +539,7 @@ void p2pdma_pool_free(struct p2pdma_pool *pool, void *addr, size_t size)
 	}
 	spin_unlock_irqrestore(&pool->lock, flags);
 
-	WARN_ONCE(!range, "p2pdma: free of %zu bytes at %p, which were not allocated so\n",
-		  size, addr);
+	return range;
 }
 
 /**

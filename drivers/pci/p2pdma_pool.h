@@ -40,8 +40,8 @@ void p2pdma_pool_destroy(struct p2pdma_pool *pool);
 void *p2pdma_pool_alloc(struct p2pdma_pool *pool, size_t size);
 void *p2pdma_pool_alloc_some(struct p2pdma_pool *pool, size_t size,
 			     size_t *got);
-void p2pdma_pool_split(struct p2pdma_pool *pool, void *addr, size_t size);
-void p2pdma_pool_free(struct p2pdma_pool *pool, void *addr, size_t size);
+bool p2pdma_pool_split(struct p2pdma_pool *pool, void *addr, size_t size);
+bool p2pdma_pool_free(struct p2pdma_pool *pool, void *addr, size_t size);
 
 size_t p2pdma_pool_size(struct p2pdma_pool *pool);
 size_t p2pdma_pool_available(struct p2pdma_pool *pool);

@@ -29,6 +29,14 @@
 
 #include "p2pdma.h"
 
+static void free_one_page(struct pci_p2pdma *p2p, void *addr)
+{
+	bool freed = p2pdma_pool_free(&p2p->pool, addr, PAGE_SIZE);
+
+	WARN_ONCE(!freed, "%s: freed page at %p, which was not allocated so\n",
+		  pci_name(p2p->pdev), addr);
+}
+
 /**
  * pci_p2pdma_page_free - take back a page whose last user is gone
  * @page: a page that a process had mapped
@@ -39,7 +47,7 @@ void pci_p2pdma_page_free(struct page *page)
 {
 	struct pci_p2pdma *p2p = pci_p2pdma_page_region(page)->p2p;
 
-	p2pdma_pool_free(&p2p->pool, page_to_virt(page), PAGE_SIZE);
+	free_one_page(p2p, page_to_virt(page));
 }
 
 /*
@@ -49,11 +57,13 @@ void pci_p2pdma_page_free(struct page *page)
 static int map_piece(struct pci_p2pdma *p2p, struct vm_area_struct *vma,
 		     unsigned long uaddr, void *piece, size_t size)
 {
+	bool split = p2pdma_pool_split(&p2p->pool, piece, size);
 	struct page *page;
 	size_t done;
 	int error;
 
-	p2pdma_pool_split(&p2p->pool, piece, size);
+	WARN_ONCE(!split, "%s: split %zu bytes at %p, which were not allocated so\n",
+		  pci_name(p2p->pdev), size, piece);
 
 	for (done = 0; done < size; done += PAGE_SIZE) {
 		page = virt_to_page(piece + done);
@@ -67,7 +77,7 @@ static int map_piece(struct pci_p2pdma *p2p, struct vm_area_struct *vma,
 
 free_rest:
 	for (; done < size; done += PAGE_SIZE)
-		p2pdma_pool_free(&p2p->pool, piece + done, PAGE_SIZE);
+		free_one_page(p2p, piece + done);
 	return error;
 }
 
