@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# What can be done here, one target each; `make help` prints them. The work is in
+# scripts/ and lab/run; everything generated goes to build/.
+#
+# Variables:
+#   KERNEL_SRC=DIR-or-tarball   base other than Debian's linux-source-6.12 (6.12.y)
+#   ACCEL=kvm                   hardware acceleration for the lab (default: tcg)
+#   DEBUG=1                     kunit with KASAN, lockdep and DMA API checks
+#   MACHINE=, SCENARIO=         for lab and shell; names of files in lab/
+
+ACCEL ?= tcg
+KERNEL_SRC ?=
+MACHINE ?=
+SCENARIO ?=
+export ACCEL KERNEL_SRC
+
+# The parts lean on each other and use all processors themselves.
+.NOTPARALLEL:
+.PHONY: help deps tree kernel demo test kunit labs lab shell check clean distclean \
+	need-scenario need-machine
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo "Variables: KERNEL_SRC=DIR-or-tarball (a 6.12.y of your own), ACCEL=kvm (default: tcg),"
+	@echo "           DEBUG=1 (kunit with KASAN, lockdep and DMA API checks)"
+
+deps: ## install the Debian packages that are missing (root)
+	@scripts/install-deps
+
+tree: ## unpack stock Linux 6.12.y and lay our files and patches over it
+	@scripts/assemble
+
+kernel: tree ## build the kernel of the lab
+	@scripts/build-kernel
+
+demo: deps kernel ## copy between two NVMe drives peer to peer and show the path (start here)
+	@lab/run demo
+
+test: ## run all tests: check, kunit, labs; the last line has the counts
+	@scripts/test
+
+kunit: tree ## run the KUnit suites under QEMU
+	@scripts/kunit
+
+labs: kernel ## run every scenario on every machine it is made for
+	@lab/run all
+
+lab: need-scenario kernel ## run one scenario on one machine: MACHINE=... SCENARIO=...
+	@lab/run lab "$(MACHINE)" "$(SCENARIO)"
+
+shell: need-machine kernel ## open a console in a machine: MACHINE=...
+	@lab/run shell "$(MACHINE)"
+
+# Asked before the kernel is built, not after.
+need-scenario:
+	@if [ -z "$(MACHINE)" ] || [ -z "$(SCENARIO)" ]; then \
+		echo "make lab needs MACHINE=NAME and SCENARIO=NAME, for example:" \
+			"make lab MACHINE=switch SCENARIO=copy" >&2; exit 1; fi
+
+need-machine:
+	@if [ -z "$(MACHINE)" ]; then \
+		echo "make shell needs MACHINE=NAME, for example: make shell MACHINE=switch" >&2; exit 1; fi
+
+check: tree ## checkpatch --strict, sparse, W=1, kernel-doc, shellcheck, users of the interface
+	@scripts/check
+
+clean: ## remove what was built; keeps the unpacked stock kernel
+	@scripts/clean
+
+distclean: ## remove all of build/, the unpacked stock kernel included
+	@scripts/clean --all

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# What the scripts of this directory share. It is sourced, not run.
+#
+# It fixes the environment first: a kernel build is steered by dozens of
+# variables (ARCH, KCFLAGS, O, V, ...), and make hands its own command line down
+# in MAKEFLAGS. Whatever of that the user's shell happens to hold must not leak
+# into a build that is meant to be the same everywhere.
+#
+# Variables for the caller:
+#   top      the repository
+#   build    everything that is generated
+#   stamps   small files that say what the things in build/ were made from
+#   logs     full output of the commands whose progress is shown in one line
+
+set -euo pipefail
+
+unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES ARCH SUBARCH CROSS_COMPILE \
+	KBUILD_OUTPUT O V C W CF LLVM KCFLAGS KCPPFLAGS KAFLAGS LOCALVERSION \
+	KCONFIG_CONFIG KCONFIG_ALLCONFIG INSTALL_MOD_PATH QUILT_SERIES \
+	QUILT_PATCHES QUILT_PC CDPATH GREP_OPTIONS
+export LC_ALL=C
+
+# Constant names and dates: the same sources give the same bytes, so that ccache
+# hits and a second build has nothing to do.
+export KBUILD_BUILD_TIMESTAMP='Mon Jan  1 00:00:00 UTC 2024'
+export KBUILD_BUILD_USER=p2pdma KBUILD_BUILD_HOST=lab KBUILD_BUILD_VERSION=1
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+build=$top/build
+# shellcheck disable=SC2034 # used by the scripts that source this file
+stamps=$build/stamps
+# shellcheck disable=SC2034
+logs=$build/log
+
+# shellcheck disable=SC2034 # for the traps of the scripts
+explained=no
+me=${0##*/}
+
+# die SENTENCE: says what is wrong and what to do, and ends the script.
+die()
+{
+	# shellcheck disable=SC2034
+	explained=yes
+	printf '%s: %s\n' "$me" "$*" >&2
+	exit 1
+}
+
+note()
+{
+	printf '%s\n' "$*"
+}
+
+# ccache wants a home; some users (nobody) have none.
+if [ ! -w "${HOME:-/nonexistent}" ]; then
+	export CCACHE_DIR=${CCACHE_DIR:-$build/ccache}
+fi
+
+case $top in
+*[[:space:]:]*)
+	die "the path of this repository, '$top', contains a space or a colon, which kernel makefiles cannot handle; move the repository to a path without them"
+	;;
+esac
+
+# free_mib DIR: free space of the file system that holds DIR, in MiB.
+free_mib()
+{
+	df -Pm "$1" | awk 'NR == 2 { print $4 }'
+}
+
+# used_mib PATH...: size of what exists of the paths, in MiB.
+used_mib()
+{
+	du -scm "$@" 2>/dev/null | awk 'END { print $1 + 0 }'
+}
+
+# prepare_build: makes the directories that all scripts expect.
+prepare_build()
+{
+	mkdir -p "$stamps" "$logs" 2>/dev/null ||
+		die "cannot write to $build; make it writable for $(id -un), or remove it"
+	[ -w "$build" ] ||
+		die "cannot write to $build; make it writable for $(id -un), or remove it"
+}
+
+# lock NAME WHAT: one run at a time works on WHAT. The kernel drops the lock when
+# the process ends, however it ends, so there is no stale one to remove.
+lock()
+{
+	exec {lock_fd}>"$build/.lock-$1"
+	if ! flock -n "$lock_fd"; then
+		note "waiting for another run that works on $2"
+		flock "$lock_fd"
+	fi
+}
+
+# need COMMAND...: stops if a command is missing.
+need()
+{
+	local command
+
+	for command; do
+		command -v "$command" >/dev/null ||
+			die "the command '$command' is missing; run scripts/install-deps"
+	done
+}
+
+# The packaged Python, not one that happens to come first in PATH, unless that is
+# all there is.
+find_python()
+{
+	local candidate
+
+	for candidate in /usr/bin/python3 python3; do
+		if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+			printf '%s\n' "$candidate"
+			return
+		fi
+	done
+	die "Python 3.11 or newer is missing; run scripts/install-deps"
+}
+
+# kernel_version TREE: the version in the top Makefile, "6.12.30", or nothing if
+# the tree is no kernel.
+kernel_version()
+{
+	[ -f "$1/Makefile" ] && [ -f "$1/Kbuild" ] || return 0
+	awk -F ' *= *' '
+		$1 == "VERSION" { v = $2 }
+		$1 == "PATCHLEVEL" { p = $2 }
+		$1 == "SUBLEVEL" { s = $2; exit }
+		END { if (v != "") print v "." p "." s }' "$1/Makefile"
+}
+
+# Arguments that every kernel make gets.
+# shellcheck disable=SC2034
+kmake=(ARCH=x86_64 "CC=ccache gcc" "HOSTCC=ccache gcc")
+
+# configure TREE OUT FRAGMENT LOG: makes OUT/.config from allnoconfig and the
+# fragment, and stops if an option of the fragment did not survive.
+configure()
+{
+	local tree=$1 out=$2 fragment=$3 log=$4 line option
+
+	# What the configuration depends on besides the fragment: the Kconfig files,
+	# ours among them, and the compiler. Asking Kconfig takes a few seconds.
+	mkdir -p "$out/.new"
+	if ! KCONFIG_ALLCONFIG=$fragment KCONFIG_CONFIG=$out/.new/config \
+	     make -C "$tree" O="$out" "${kmake[@]}" allnoconfig >"$log" 2>&1; then
+		tail -n 10 "$log" >&2
+		die "the kernel's configuration failed; the last lines are above, all of them in $log"
+	fi
+	while IFS= read -r line; do
+		case $line in
+		CONFIG_*=*)
+			grep -qxF -- "$line" "$out/.new/config" ||
+				die "${fragment#"$top/"} asks for $line, but Kconfig does not grant it; add what the option depends on, or remove the line"
+			;;
+		'# CONFIG_'*' is not set')
+			option=${line#\# }
+			option=${option%% *}
+			if grep -q "^$option=" "$out/.new/config"; then
+				die "${fragment#"$top/"} turns $option off, but another option selects it; remove one of the two"
+			fi
+			;;
+		esac
+	done <"$fragment"
+	cmp -s "$out/.new/config" "$out/.config" ||
+		cp "$out/.new/config" "$out/.config"
+}
