@@ -273,22 +273,26 @@ static int pci_kunit_config_read(struct pci_bus *bus, unsigned int devfn,
 	struct pci_kunit_host *host = pci_kunit_bus_host(bus);
 	struct pci_kunit_tree *tree = host->tree;
 	struct pci_kunit_fn *fn;
+	unsigned long flags;
+	int ret = PCIBIOS_SUCCESSFUL;
 
 	*value = pci_kunit_ones(size);
 
-	guard(raw_spinlock_irqsave)(&tree->lock);
+	raw_spin_lock_irqsave(&tree->lock, flags);
 	tree->reads++;
 	fn = pci_kunit_decode(host, bus->number, devfn);
 	if (!fn)
-		return PCIBIOS_SUCCESSFUL;	/* master abort */
+		goto unlock;		/* master abort */
 
 	fn->reads++;
 	if (fn->access == PCI_KUNIT_ACCESS_ERROR)
-		return PCIBIOS_DEVICE_NOT_FOUND;
-	if (fn->access == PCI_KUNIT_ACCESS_NORMAL &&
-	    where + size <= pci_kunit_cfg_size(fn))
+		ret = PCIBIOS_DEVICE_NOT_FOUND;
+	else if (fn->access == PCI_KUNIT_ACCESS_NORMAL &&
+		 where + size <= pci_kunit_cfg_size(fn))
 		*value = pci_kunit_load(fn->cfg + where, size);
-	return PCIBIOS_SUCCESSFUL;
+unlock:
+	raw_spin_unlock_irqrestore(&tree->lock, flags);
+	return ret;
 }
 
 static int pci_kunit_config_write(struct pci_bus *bus, unsigned int devfn,
@@ -297,25 +301,29 @@ static int pci_kunit_config_write(struct pci_bus *bus, unsigned int devfn,
 	struct pci_kunit_host *host = pci_kunit_bus_host(bus);
 	struct pci_kunit_tree *tree = host->tree;
 	struct pci_kunit_fn *fn;
+	int ret = PCIBIOS_SUCCESSFUL;
+	unsigned long flags;
 	u32 mask, old;
 
-	guard(raw_spinlock_irqsave)(&tree->lock);
+	raw_spin_lock_irqsave(&tree->lock, flags);
 	tree->writes++;
 	fn = pci_kunit_decode(host, bus->number, devfn);
 	if (!fn)
-		return PCIBIOS_SUCCESSFUL;
+		goto unlock;
 
 	fn->writes++;
-	if (fn->access == PCI_KUNIT_ACCESS_ERROR)
-		return PCIBIOS_DEVICE_NOT_FOUND;
-	if (fn->access == PCI_KUNIT_ACCESS_NORMAL &&
-	    where + size <= pci_kunit_cfg_size(fn)) {
+	if (fn->access == PCI_KUNIT_ACCESS_ERROR) {
+		ret = PCIBIOS_DEVICE_NOT_FOUND;
+	} else if (fn->access == PCI_KUNIT_ACCESS_NORMAL &&
+		   where + size <= pci_kunit_cfg_size(fn)) {
 		old = pci_kunit_load(fn->cfg + where, size);
 		mask = pci_kunit_load(fn->mask + where, size);
 		pci_kunit_store(fn->cfg + where, size,
 				(old & ~mask) | (value & mask));
 	}
-	return PCIBIOS_SUCCESSFUL;
+unlock:
+	raw_spin_unlock_irqrestore(&tree->lock, flags);
+	return ret;
 }
 
 static struct pci_ops pci_kunit_ops = {
@@ -1296,10 +1304,14 @@ u32 pci_kunit_get(struct pci_kunit_tree *tree, const char *name, int where,
 		  int size)
 {
 	struct pci_kunit_fn *fn = pci_kunit_function(tree, name);
+	unsigned long flags;
+	u32 value;
 
 	pci_kunit_check_range(tree, where, size);
-	guard(raw_spinlock_irqsave)(&tree->lock);
-	return pci_kunit_load(fn->cfg + where, size);
+	raw_spin_lock_irqsave(&tree->lock, flags);
+	value = pci_kunit_load(fn->cfg + where, size);
+	raw_spin_unlock_irqrestore(&tree->lock, flags);
+	return value;
 }
 EXPORT_SYMBOL_GPL(pci_kunit_get);
 
@@ -1319,10 +1331,12 @@ void pci_kunit_set(struct pci_kunit_tree *tree, const char *name, int where,
 		   int size, u32 value)
 {
 	struct pci_kunit_fn *fn = pci_kunit_function(tree, name);
+	unsigned long flags;
 
 	pci_kunit_check_range(tree, where, size);
-	guard(raw_spinlock_irqsave)(&tree->lock);
+	raw_spin_lock_irqsave(&tree->lock, flags);
 	pci_kunit_store(fn->cfg + where, size, value);
+	raw_spin_unlock_irqrestore(&tree->lock, flags);
 }
 EXPORT_SYMBOL_GPL(pci_kunit_set);
 
@@ -1338,10 +1352,12 @@ void pci_kunit_set_mask(struct pci_kunit_tree *tree, const char *name,
 			int where, int size, u32 mask)
 {
 	struct pci_kunit_fn *fn = pci_kunit_function(tree, name);
+	unsigned long flags;
 
 	pci_kunit_check_range(tree, where, size);
-	guard(raw_spinlock_irqsave)(&tree->lock);
+	raw_spin_lock_irqsave(&tree->lock, flags);
 	pci_kunit_store(fn->mask + where, size, mask);
+	raw_spin_unlock_irqrestore(&tree->lock, flags);
 }
 EXPORT_SYMBOL_GPL(pci_kunit_set_mask);
 
@@ -1359,9 +1375,11 @@ void pci_kunit_set_access(struct pci_kunit_tree *tree, const char *name,
 			  enum pci_kunit_access access)
 {
 	struct pci_kunit_fn *fn = pci_kunit_function(tree, name);
+	unsigned long flags;
 
-	guard(raw_spinlock_irqsave)(&tree->lock);
+	raw_spin_lock_irqsave(&tree->lock, flags);
 	fn->access = access;
+	raw_spin_unlock_irqrestore(&tree->lock, flags);
 }
 EXPORT_SYMBOL_GPL(pci_kunit_set_access);
 
@@ -1378,9 +1396,12 @@ EXPORT_SYMBOL_GPL(pci_kunit_set_access);
 unsigned long pci_kunit_reads(struct pci_kunit_tree *tree, const char *name)
 {
 	struct pci_kunit_fn *fn = name ? pci_kunit_function(tree, name) : NULL;
+	unsigned long flags, count;
 
-	guard(raw_spinlock_irqsave)(&tree->lock);
-	return fn ? fn->reads : tree->reads;
+	raw_spin_lock_irqsave(&tree->lock, flags);
+	count = fn ? fn->reads : tree->reads;
+	raw_spin_unlock_irqrestore(&tree->lock, flags);
+	return count;
 }
 EXPORT_SYMBOL_GPL(pci_kunit_reads);
 
@@ -1394,9 +1415,12 @@ EXPORT_SYMBOL_GPL(pci_kunit_reads);
 unsigned long pci_kunit_writes(struct pci_kunit_tree *tree, const char *name)
 {
 	struct pci_kunit_fn *fn = name ? pci_kunit_function(tree, name) : NULL;
+	unsigned long flags, count;
 
-	guard(raw_spinlock_irqsave)(&tree->lock);
-	return fn ? fn->writes : tree->writes;
+	raw_spin_lock_irqsave(&tree->lock, flags);
+	count = fn ? fn->writes : tree->writes;
+	raw_spin_unlock_irqrestore(&tree->lock, flags);
+	return count;
 }
 EXPORT_SYMBOL_GPL(pci_kunit_writes);
 
