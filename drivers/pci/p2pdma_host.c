@@ -19,10 +19,7 @@
  * for, since a request that is lost there is lost in silence.
  */
 #include <linux/pci.h>
-
-#ifdef CONFIG_X86
-#include <asm/processor.h>
-#endif
+#include <linux/processor.h>
 
 #include "pci.h"
 #include "p2pdma.h"

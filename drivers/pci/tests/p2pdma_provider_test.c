@@ -46,11 +46,10 @@
 #include <linux/mount.h>
 #include <linux/panic.h>
 #include <linux/pci.h>
+#include <linux/processor.h>
 #include <linux/scatterlist.h>
 #include <linux/sizes.h>
 #include <linux/string.h>
-
-#include <asm/processor.h>
 
 #include "../p2pdma.h"
 #include "../pci_kunit.h"

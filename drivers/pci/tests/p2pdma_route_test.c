@@ -48,11 +48,10 @@
 #include <linux/module.h>
 #include <linux/panic.h>
 #include <linux/pci.h>
+#include <linux/processor.h>
 #include <linux/seq_buf.h>
 #include <linux/sizes.h>
 #include <linux/string.h>
-
-#include <asm/processor.h>
 
 #include "../pci.h"
 #include "../p2pdma.h"
