@@ -56,10 +56,16 @@ def version():
     return ".".join(map(str, found))
 
 
+# Emulated processors take turns in one thread.  With a thread for each, code
+# that the kernel patches on one (static keys) is now and then executed half
+# patched on another: "Oops: int3" at boot.
+ACCELERATORS = {"tcg": "tcg,thread=single", "kvm": "kvm"}
+
+
 def accelerator():
     """QEMU's accelerator: emulation unless the user wants otherwise."""
     accel = os.environ.get("ACCEL", "tcg")
-    if accel not in ("tcg", "kvm"):
+    if accel not in ACCELERATORS:
         raise LabError(f"ACCEL={accel} is not known; it can be tcg (the "
                        "default) or kvm.")
     return accel
@@ -152,7 +158,7 @@ class Qemu:
         self._sockets = (self.channel, monitor)
         command = [
             binary(), "-nodefaults", "-no-user-config", "-display", "none",
-            "-no-reboot", "-accel", accelerator(), *options,
+            "-no-reboot", "-accel", ACCELERATORS[accelerator()], *options,
             "-kernel", str(kernel), "-initrd", str(initramfs),
             "-append", parameters,
             "-chardev", f"socket,id=monitor,fd={monitor.theirs.fileno()}",

@@ -7,7 +7,9 @@
 # - a CPU model with 40 bits of physical address, all that the windows of the
 #   trees may use, and with whatever instructions the kernel may test for;
 # - two CPUs: what only fails when two run at a time must have a chance to;
-# - emulation, never KVM: the same instructions on every host;
+# - emulation, never KVM: the same instructions on every host. The CPUs take
+#   turns in one thread: with a thread each, code that the kernel patches on one
+#   (static keys) is now and then executed half patched on the other;
 # - panic=-1 ends the run at a panic instead of waiting for the time limit;
 # - no_timer_check, because on a loaded host the emulated timer can be too late
 #   for the check of the I/O APIC, which then panics.
@@ -25,6 +27,6 @@ CONFIG_SERIAL_8250_CONSOLE=y''',
 			   # the terminal.
 			   extra_qemu_params=['-bios', 'qboot.rom',
 					      '-machine', 'q35',
-					      '-accel', 'tcg',
+					      '-accel', 'tcg,thread=single',
 					      '-cpu', 'max',
 					      '-smp', '2'])
