@@ -122,7 +122,7 @@ static void provider_release(void *data)
 	p2pdma_pool_destroy(&p2p->pool);
 	list_for_each_entry_safe(region, next, &p2p->regions, node)
 		region_remove(region);
-	xa_destroy(&p2p->routes);
+	pci_p2pdma_verdicts_destroy(&p2p->verdicts);
 	kfree(p2p);
 	pci_p2pdma_routes_changed();
 }
@@ -139,8 +139,7 @@ static struct pci_p2pdma *provider_create(struct pci_dev *pdev)
 	p2p->pdev = pdev;
 	p2pdma_pool_init(&p2p->pool);
 	INIT_LIST_HEAD(&p2p->regions);
-	/* Verdicts are kept from any context, interrupts included */
-	xa_init_flags(&p2p->routes, XA_FLAGS_LOCK_IRQ);
+	pci_p2pdma_verdicts_init(&p2p->verdicts);
 
 	error = pci_p2pdma_sysfs_add(pdev);
 	if (error) {
@@ -343,6 +342,24 @@ bool pci_has_p2pmem(struct pci_dev *provider)
 }
 EXPORT_SYMBOL_GPL(pci_has_p2pmem);
 
+/* How far the provider's NUMA node is from those of the clients, in all */
+static int node_distance_many(struct pci_dev *provider, struct device **clients,
+			      int nr_clients)
+{
+	int node = dev_to_node(&provider->dev);
+	int i, client_node, sum = 0;
+
+	for (i = 0; i < nr_clients; i++) {
+		client_node = dev_to_node(clients[i]);
+		if (node != NUMA_NO_NODE && client_node != NUMA_NO_NODE)
+			sum += node_distance(client_node, node);
+		else
+			sum += LOCAL_DISTANCE;
+	}
+
+	return sum;
+}
+
 /**
  * pci_p2pmem_find_many - find the provider that suits a set of clients best
  * @clients: devices that are to reach the memory
@@ -351,7 +368,8 @@ EXPORT_SYMBOL_GPL(pci_has_p2pmem);
  * Only published providers that every client can reach are considered.  The
  * one with the least sum of distances wins, so that memory of one of the
  * clients goes before memory behind the same switch, and that before memory
- * elsewhere.  Among equals the choice is random, which spreads the load.
+ * elsewhere.  Among those the nearest NUMA node wins, and among equals again
+ * the choice is random, which spreads the load.
  *
  * Context: any context in which configuration space may be read; does not
  * sleep.  The caller holds all clients.
@@ -360,10 +378,10 @@ EXPORT_SYMBOL_GPL(pci_has_p2pmem);
  */
 struct pci_dev *pci_p2pmem_find_many(struct device **clients, int nr_clients)
 {
+	int distance, nodes, least = INT_MAX, least_nodes = INT_MAX;
 	struct pci_dev *best = NULL;
 	unsigned int equals = 0;
 	struct pci_p2pdma *p2p;
-	int distance, least = INT_MAX;
 
 	guard(rcu)();
 	list_for_each_entry_rcu(p2p, &p2pdma_providers, node) {
@@ -375,9 +393,14 @@ struct pci_dev *pci_p2pmem_find_many(struct device **clients, int nr_clients)
 		if (distance < 0 || distance > least)
 			continue;
 
-		if (distance < least)
+		nodes = node_distance_many(p2p->pdev, clients, nr_clients);
+		if (distance == least && nodes > least_nodes)
+			continue;
+
+		if (distance < least || nodes < least_nodes)
 			equals = 0;
 		least = distance;
+		least_nodes = nodes;
 
 		/* The n-th of equals replaces what was chosen once in n times */
 		if (!get_random_u32_below(++equals))

@@ -13,11 +13,27 @@
 #include <linux/list.h>
 #include <linux/memremap.h>
 #include <linux/pci-p2pdma.h>
+#include <linux/spinlock.h>
 #include <linux/xarray.h>
 
 #include "p2pdma_pool.h"
 
 struct seq_buf;
+
+struct p2pdma_verdict_table;
+
+/**
+ * struct p2pdma_verdicts - what was decided about clients of a provider
+ * @lock: protects changes, taken with interrupts off
+ * @table: current or outdated verdicts; RCU readers
+ * @overridden: clients on whose overridden route the log has a line
+ */
+struct p2pdma_verdicts {
+	/* Leaf lock over changes of the table */
+	spinlock_t				lock;
+	struct p2pdma_verdict_table __rcu	*table;
+	struct xarray				overridden;
+};
 
 /**
  * struct pci_p2pdma - a device that provides peer-to-peer DMA memory
@@ -25,7 +41,7 @@ struct seq_buf;
  * @pool: its memory
  * @regions: list of &struct p2pdma_region; RCU readers, grows under the
  *	provider lock, is emptied only after the last reader is gone
- * @routes: verdicts by client; see drivers/pci/p2pdma_route.c
+ * @verdicts: which clients reach it, and how
  * @node: entry in the list of all providers; RCU readers
  * @published: other drivers may find and use the memory
  */
@@ -33,7 +49,7 @@ struct pci_p2pdma {
 	struct pci_dev		*pdev;
 	struct p2pdma_pool	pool;
 	struct list_head	regions;
-	struct xarray		routes;
+	struct p2pdma_verdicts	verdicts;
 	struct list_head	node;
 	bool			published;
 };
@@ -64,12 +80,16 @@ struct p2pdma_region {
  *	are two
  * @P2PDMA_HOST_CPU: every root complex of this CPU family forwards
  * @P2PDMA_HOST_LISTED: listed as forwarding
+ * @P2PDMA_HOST_CLIQUE: the hypervisor says that this pair reaches each other
+ * @P2PDMA_HOST_OVERRIDE: the administrator says so, nobody else does
  */
 enum p2pdma_host_word {
 	P2PDMA_HOST_UNKNOWN,
 	P2PDMA_HOST_APART,
 	P2PDMA_HOST_CPU,
 	P2PDMA_HOST_LISTED,
+	P2PDMA_HOST_CLIQUE,
+	P2PDMA_HOST_OVERRIDE,
 };
 
 enum p2pdma_host_word pci_p2pdma_host_forwards(struct pci_dev *a,
@@ -77,63 +97,20 @@ enum p2pdma_host_word pci_p2pdma_host_forwards(struct pci_dev *a,
 u32 pci_p2pdma_host_id(struct pci_dev *pdev);
 
 /* drivers/pci/p2pdma_route.c */
-
-/**
- * enum p2pdma_reason - what a verdict rests on
- * @P2PDMA_SAME_FUNCTION: the client is the provider
- * @P2PDMA_SAME_DEVICE: two functions of one device
- * @P2PDMA_COMMON_SEGMENT: both sit on, or below, one conventional PCI bus
- * @P2PDMA_COMMON_PORT: a bridge or switch that both are below connects them
- * @P2PDMA_CPU_FORWARDS: through root complexes of a CPU that forwards
- * @P2PDMA_HOST_FORWARDS: through root complexes that are listed as forwarding
- * @P2PDMA_NO_PCI_CLIENT: the client is not below any PCI device
- * @P2PDMA_PORT_UNREADABLE: a deciding port does not answer
- * @P2PDMA_ACS_VIOLATION: egress control of a port forbids the request
- * @P2PDMA_HOST_NOT_LISTED: nothing says that the root complex forwards
- * @P2PDMA_HOST_BRIDGES_APART: it forwards, but not between host bridges
- */
-enum p2pdma_reason {
-	P2PDMA_SAME_FUNCTION,
-	P2PDMA_SAME_DEVICE,
-	P2PDMA_COMMON_SEGMENT,
-	P2PDMA_COMMON_PORT,
-	P2PDMA_CPU_FORWARDS,
-	P2PDMA_HOST_FORWARDS,
-	P2PDMA_NO_PCI_CLIENT,
-	P2PDMA_PORT_UNREADABLE,
-	P2PDMA_ACS_VIOLATION,
-	P2PDMA_HOST_NOT_LISTED,
-	P2PDMA_HOST_BRIDGES_APART,
-};
-
-/**
- * struct p2pdma_route - how a client reaches a provider
- * @type: how the client's DMA must be mapped, or not at all
- * @reason: what the decision rests on
- * @distance: number of links to cross, up from both to where they meet
- * @request_port: port that redirects or blocks the client's requests, or NULL
- * @completion_port: port that redirects the provider's completions, or NULL
- *
- * The ports are valid as long as the caller holds provider and client.
- */
-struct p2pdma_route {
-	enum pci_p2pdma_map_type	type;
-	enum p2pdma_reason		reason;
-	unsigned int			distance;
-	struct pci_dev			*request_port;
-	struct pci_dev			*completion_port;
-};
-
 void pci_p2pdma_route_decide(struct pci_dev *provider, struct pci_dev *client,
-			     struct p2pdma_route *route);
-enum pci_p2pdma_map_type
-pci_p2pdma_route_type(struct pci_p2pdma *p2p, struct device *client);
+			     struct pci_p2pdma_route *route);
 void pci_p2pdma_route_describe(struct seq_buf *s, struct pci_dev *provider,
 			       struct pci_dev *client,
-			       const struct p2pdma_route *route);
+			       const struct pci_p2pdma_route *route);
 const char *pci_p2pdma_type_name(enum pci_p2pdma_map_type type);
-const char *pci_p2pdma_reason_name(enum p2pdma_reason reason);
-void pci_p2pdma_routes_changed(void);
+const char *pci_p2pdma_reason_name(enum pci_p2pdma_reason reason);
+const char *pci_p2pdma_reason_text(enum pci_p2pdma_reason reason);
+
+/* drivers/pci/p2pdma_verdict.c */
+void pci_p2pdma_verdicts_init(struct p2pdma_verdicts *v);
+void pci_p2pdma_verdicts_destroy(struct p2pdma_verdicts *v);
+enum pci_p2pdma_map_type
+pci_p2pdma_route_type(struct pci_p2pdma *p2p, struct device *client);
 
 /* drivers/pci/p2pdma.c */
 struct p2pdma_region *pci_p2pdma_page_region(const struct page *page);

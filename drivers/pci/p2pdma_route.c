@@ -29,41 +29,23 @@
  * point: 0 for a function and itself, 2 for two functions of one device, 4
  * below one switch.  Without a meeting point it counts to beyond the root bus.
  *
- * Verdicts are kept for each provider, by domain and routing ID of the client.
- * Every one carries the generation in which it was made.  Whatever may change
- * a route (a device that comes or goes, access control, policy) advances the
- * generation, upon which old verdicts count no longer.  The generation is
- * sampled before any register is read, so that a change in the meantime makes
- * the new verdict stale as well.
+ * Nothing is remembered here; see drivers/pci/p2pdma_verdict.c.  This file also
+ * compiles in user space (tools/pci/p2pctl), where the devices come from a dump
+ * of another machine.
  *
- * Locking: none for readers.  Decisions are made from whatever context asks,
- * the DMA mapping path included: nothing here sleeps.  The caller holds both
- * devices, which hold the bridges above them.
+ * Locking: none.  The caller holds both devices, which hold the bridges above
+ * them.  Decisions are made from whatever context asks, the DMA mapping path
+ * included: nothing here sleeps.
  *
  * What must never happen: a verdict of "usable" that rests on a register that
- * could not be read, or that belongs to another device.
+ * could not be read.
  */
-#define pr_fmt(fmt) "pci-p2pdma: " fmt
-
-#include <linux/atomic.h>
 #include <linux/bitfield.h>
-#include <linux/init.h>
-#include <linux/notifier.h>
+#include <linux/pci.h>
 #include <linux/seq_buf.h>
 
 #include "p2pdma.h"
 #include "p2pdma_acs.h"
-
-#define CREATE_TRACE_POINTS
-#include <trace/events/p2pdma.h>
-
-/* Starts at one, so that a verdict that was never made is never current */
-static atomic64_t p2pdma_generation = ATOMIC64_INIT(1);
-
-/* A verdict as the cache holds it, packed into an XArray value */
-#define ROUTE_TYPE		GENMASK_ULL(2, 0)
-#define ROUTE_DISTANCE		GENMASK_ULL(13, 3)
-#define ROUTE_GENERATION	GENMASK_ULL(62, 14)
 
 static const char * const type_names[] = {
 	[PCI_P2PDMA_MAP_NOT_SUPPORTED]		= "unsupported",
@@ -75,46 +57,58 @@ static const struct {
 	const char *name;
 	const char *sentence;
 } reasons[] = {
-	[P2PDMA_SAME_FUNCTION] = {
+	[PCI_P2PDMA_SAME_FUNCTION] = {
 		"same-function",
 		"client and provider are one function" },
-	[P2PDMA_SAME_DEVICE] = {
+	[PCI_P2PDMA_SAME_DEVICE] = {
 		"same-device",
 		"both are functions of one device" },
-	[P2PDMA_COMMON_SEGMENT] = {
+	[PCI_P2PDMA_COMMON_SEGMENT] = {
 		"common-segment",
 		"both share a conventional PCI segment" },
-	[P2PDMA_COMMON_PORT] = {
+	[PCI_P2PDMA_COMMON_SWITCH] = {
 		"common-switch",
 		"a switch above both connects them" },
-	[P2PDMA_CPU_FORWARDS] = {
+	[PCI_P2PDMA_DIRECT_TRANSLATED] = {
+		"direct-translated",
+		"requests that the client has translated are routed directly" },
+	[PCI_P2PDMA_CPU_FORWARDS] = {
 		"cpu-forwards",
 		"root complexes of this CPU family forward peer-to-peer traffic" },
-	[P2PDMA_HOST_FORWARDS] = {
+	[PCI_P2PDMA_HOST_FORWARDS] = {
 		"host-forwards",
 		"the root complex is known to forward peer-to-peer traffic" },
-	[P2PDMA_NO_PCI_CLIENT] = {
+	[PCI_P2PDMA_HYPERVISOR_SAYS] = {
+		"hypervisor-says",
+		"the hypervisor vouches for this pair" },
+	[PCI_P2PDMA_ADMIN_SAYS] = {
+		"admin-says",
+		"the administrator overrides what the kernel knows of the root complex" },
+	[PCI_P2PDMA_NO_PCI_CLIENT] = {
 		"no-pci-client",
 		"the client is not connected through PCI" },
-	[P2PDMA_PORT_UNREADABLE] = {
+	[PCI_P2PDMA_PORT_UNREADABLE] = {
 		"port-unreadable",
-		"a port that decides cannot be read" },
-	[P2PDMA_ACS_VIOLATION] = {
+		"a device or port that decides does not answer" },
+	[PCI_P2PDMA_ACS_VIOLATION] = {
 		"acs-violation",
-		"egress control of a port forbids it" },
-	[P2PDMA_HOST_NOT_LISTED] = {
+		"access control of a port forbids it" },
+	[PCI_P2PDMA_NOT_SENT_UP] = {
+		"not-sent-up",
+		"redirected traffic is not passed on towards the root complex" },
+	[PCI_P2PDMA_HOST_NOT_LISTED] = {
 		"host-not-listed",
 		"the root complex is not known to forward peer-to-peer traffic" },
-	[P2PDMA_HOST_BRIDGES_APART] = {
+	[PCI_P2PDMA_HOST_BRIDGES_APART] = {
 		"host-bridges-apart",
 		"the root complex forwards only below one host bridge" },
 };
 
 /**
- * pci_p2pdma_type_name - a mapping type in words
+ * pci_p2pdma_type_name - a mapping type in one word
  * @type: any type but unknown
  *
- * Return: the name that tracepoints and messages use.
+ * Return: its name, as tracepoints show it.
  */
 const char *pci_p2pdma_type_name(enum pci_p2pdma_map_type type)
 {
@@ -125,11 +119,22 @@ const char *pci_p2pdma_type_name(enum pci_p2pdma_map_type type)
  * pci_p2pdma_reason_name - a reason in one word
  * @reason: the reason
  *
- * Return: the name that tracepoints use.
+ * Return: its name, as tracepoints show it.
  */
-const char *pci_p2pdma_reason_name(enum p2pdma_reason reason)
+const char *pci_p2pdma_reason_name(enum pci_p2pdma_reason reason)
 {
 	return reasons[reason].name;
+}
+
+/**
+ * pci_p2pdma_reason_text - a reason in plain words
+ * @reason: the reason
+ *
+ * Return: a sentence without capital letter and full stop.
+ */
+const char *pci_p2pdma_reason_text(enum pci_p2pdma_reason reason)
+{
+	return reasons[reason].sentence;
 }
 
 /*
@@ -184,12 +189,24 @@ static void find_junction(struct pci_dev *provider, struct pci_dev *client,
 	j->distance = total - up_p - up_c;
 }
 
+/*
+ * Functions with one device number, or behind one link: at its end is a single
+ * device, whose functions may have any number (ARI).
+ */
 static bool same_device(struct pci_dev *a, struct pci_dev *b)
 {
+	struct pci_dev *up = pci_upstream_bridge(a);
+
 	a = pci_physfn(a);
 	b = pci_physfn(b);
+	if (a->bus != b->bus)
+		return false;
+	if (PCI_SLOT(a->devfn) == PCI_SLOT(b->devfn))
+		return true;
 
-	return a->bus == b->bus && PCI_SLOT(a->devfn) == PCI_SLOT(b->devfn);
+	return up && pci_is_pcie(up) &&
+	       (pci_pcie_type(up) == PCI_EXP_TYPE_ROOT_PORT ||
+		pci_pcie_type(up) == PCI_EXP_TYPE_DOWNSTREAM);
 }
 
 static bool is_port(struct pci_dev *pdev)
@@ -198,23 +215,23 @@ static bool is_port(struct pci_dev *pdev)
 }
 
 /* What connects the two sides of a junction that has a bridge */
-static enum p2pdma_reason junction_kind(const struct junction *j)
+static enum pci_p2pdma_reason junction_kind(const struct junction *j)
 {
 	if (!j->client_side && !j->provider_side)
-		return P2PDMA_SAME_FUNCTION;
+		return PCI_P2PDMA_SAME_FUNCTION;
 	if (!j->client_side || !j->provider_side)
-		return P2PDMA_COMMON_PORT;
+		return PCI_P2PDMA_COMMON_SWITCH;
 	if (!pci_is_pcie(j->bridge))
-		return P2PDMA_COMMON_SEGMENT;
+		return PCI_P2PDMA_COMMON_SEGMENT;
 
 	switch (pci_pcie_type(j->bridge)) {
 	case PCI_EXP_TYPE_UPSTREAM:
-		return P2PDMA_COMMON_PORT;
+		return PCI_P2PDMA_COMMON_SWITCH;
 	case PCI_EXP_TYPE_PCI_BRIDGE:
-		return P2PDMA_COMMON_SEGMENT;
+		return PCI_P2PDMA_COMMON_SEGMENT;
 	default:
 		/* A link has one device at its end, whatever its numbers */
-		return P2PDMA_SAME_DEVICE;
+		return PCI_P2PDMA_SAME_DEVICE;
 	}
 }
 
@@ -226,6 +243,33 @@ static bool read_dword(struct pci_dev *pdev, int where, u32 *val)
 }
 
 /*
+ * The number by which the Egress Control Vector of a function knows another
+ * function of the device: its function number, or its group if the functions
+ * are grouped (PCIe r6.x sec 6.13, ARI).
+ */
+static int egress_function(struct pci_dev *from, struct pci_dev *to, bool *gone)
+{
+	int from_ari = pci_find_ext_capability(from, PCI_EXT_CAP_ID_ARI);
+	int to_ari = pci_find_ext_capability(to, PCI_EXT_CAP_ID_ARI);
+	u32 from_dword, to_dword;
+
+	if (!from_ari || !to_ari)
+		return PCI_FUNC(to->devfn);
+
+	if (!read_dword(from, from_ari + PCI_ARI_CAP, &from_dword) ||
+	    !read_dword(to, to_ari + PCI_ARI_CAP, &to_dword)) {
+		*gone = true;
+		return 0;
+	}
+
+	if ((from_dword >> 16) & PCI_ARI_CTRL_ACS)
+		return PCI_ARI_CTRL_FG(to_dword >> 16);
+
+	/* With ARI, device and function number are one */
+	return to->devfn;
+}
+
+/*
  * The number by which the Egress Control Vector of a port or function knows
  * the other side (PCIe r6.x sec 7.7.11.4), or P2PDMA_NO_TARGET.
  */
@@ -234,10 +278,8 @@ static int egress_target(struct pci_dev *from, struct pci_dev *to, bool *gone)
 	u32 lnkcap;
 
 	*gone = false;
-	if (!to)
-		return P2PDMA_NO_TARGET;
 	if (!is_port(from))
-		return same_device(from, to) ? PCI_FUNC(to->devfn) :
+		return same_device(from, to) ? egress_function(from, to, gone) :
 					       P2PDMA_NO_TARGET;
 	if (!is_port(to))
 		return P2PDMA_NO_TARGET;
@@ -295,22 +337,43 @@ static void read_port(struct pci_dev *pdev, struct pci_dev *peer,
 				    !read_dword(pdev, pos + PCI_ACS_CAP, &dword);
 }
 
-/*
- * Judge both directions at the junction.  Returns true if TLPs reach the peer
- * without a detour; otherwise the ports that prevent it are in the route, and
- * its type says if a detour may be tried.
- */
-static bool judge_ports(const struct junction *j, struct p2pdma_route *route)
+static void refuse(struct pci_p2pdma_route *route,
+		   enum pci_p2pdma_reason reason)
 {
-	enum p2pdma_acs_fate request = P2PDMA_ACS_DIRECT;
-	enum p2pdma_acs_fate completion = P2PDMA_ACS_DIRECT;
-	struct p2pdma_acs_port port;
+	route->type = PCI_P2PDMA_MAP_NOT_SUPPORTED;
+	route->reason = reason;
+}
 
-	if (!j->client_side || !j->provider_side)
-		return true;
+/*
+ * An ATS client puts the address on the link that the IOMMU told it: the
+ * memory's address as the CPU knows it.  The fabric routes that correctly only
+ * where it is the bus address as well.
+ */
+static bool bus_offset_is_zero(struct pci_dev *pdev)
+{
+	struct pci_host_bridge *host = pci_find_host_bridge(pdev->bus);
+	struct resource_entry *window;
+
+	resource_list_for_each_entry(window, &host->windows)
+		if (window->offset && resource_type(window->res) == IORESOURCE_MEM)
+			return false;
+
+	return true;
+}
+
+/*
+ * Judge both directions at the junction.  The type stays unknown if TLPs are
+ * redirected; the ports that do so, or forbid it, are in the route.
+ */
+static void judge_ports(const struct junction *j, struct pci_dev *client,
+			struct pci_p2pdma_route *route)
+{
+	enum p2pdma_acs_fate request, translated, completion;
+	struct p2pdma_acs_port port;
 
 	read_port(j->client_side, j->provider_side, &port);
 	request = p2pdma_acs_request(&port);
+	translated = p2pdma_acs_translated(&port);
 	read_port(j->provider_side, NULL, &port);
 	completion = p2pdma_acs_completion(&port);
 
@@ -319,16 +382,22 @@ static bool judge_ports(const struct junction *j, struct p2pdma_route *route)
 	if (completion != P2PDMA_ACS_DIRECT)
 		route->completion_port = j->provider_side;
 
-	if (request == P2PDMA_ACS_BLOCK) {
-		route->type = PCI_P2PDMA_MAP_NOT_SUPPORTED;
-		route->reason = P2PDMA_ACS_VIOLATION;
-	} else if (request == P2PDMA_ACS_UNKNOWN ||
-		   completion == P2PDMA_ACS_UNKNOWN) {
-		route->type = PCI_P2PDMA_MAP_NOT_SUPPORTED;
-		route->reason = P2PDMA_PORT_UNREADABLE;
+	if (request == P2PDMA_ACS_UNKNOWN || completion == P2PDMA_ACS_UNKNOWN) {
+		refuse(route, PCI_P2PDMA_PORT_UNREADABLE);
+	} else if (request == P2PDMA_ACS_BLOCK) {
+		refuse(route, PCI_P2PDMA_ACS_VIOLATION);
+	} else if (client->ats_enabled && translated == P2PDMA_ACS_BLOCK) {
+		route->request_port = j->client_side;
+		refuse(route, PCI_P2PDMA_ACS_VIOLATION);
+	} else if (completion == P2PDMA_ACS_DIRECT &&
+		   request == P2PDMA_ACS_DIRECT) {
+		route->type = PCI_P2PDMA_MAP_BUS_ADDR;
+	} else if (completion == P2PDMA_ACS_DIRECT && client->ats_enabled &&
+		   translated == P2PDMA_ACS_DIRECT &&
+		   bus_offset_is_zero(j->provider_side)) {
+		route->type = PCI_P2PDMA_MAP_THRU_HOST_BRIDGE;
+		route->reason = PCI_P2PDMA_DIRECT_TRANSLATED;
 	}
-
-	return request == P2PDMA_ACS_DIRECT && completion == P2PDMA_ACS_DIRECT;
 }
 
 /* Functions of an integrated device that say by ACS what they do for peers */
@@ -340,37 +409,59 @@ static bool functions_route_inside(const struct junction *j)
 	       pci_pcie_type(j->provider_side) == PCI_EXP_TYPE_RC_END;
 }
 
+/*
+ * Redirected traffic that arrives at a downstream port of another switch is
+ * meant for something below that very port.  Only with Upstream Forwarding
+ * does the switch send it up nevertheless (PCIe r6.x sec 6.12.1.1).  What the
+ * root port at the top does with it is a matter of the root complex.
+ */
+static void judge_way_up(const struct junction *j,
+			 struct pci_p2pdma_route *route)
+{
+	struct p2pdma_acs_port port;
+	struct pci_dev *up;
+
+	for (up = j->bridge; up; up = pci_upstream_bridge(up)) {
+		if (!is_port(up))
+			continue;
+
+		read_port(up, NULL, &port);
+		if (!port.gone && port.ctrl & PCI_ACS_UF)
+			continue;
+
+		route->up_port = up;
+		refuse(route, port.gone ? PCI_P2PDMA_PORT_UNREADABLE :
+					  PCI_P2PDMA_NOT_SENT_UP);
+		return;
+	}
+}
+
 static void judge_host(struct pci_dev *provider, struct pci_dev *client,
-		       struct p2pdma_route *route)
+		       struct pci_p2pdma_route *route)
 {
 	route->type = PCI_P2PDMA_MAP_THRU_HOST_BRIDGE;
 
 	switch (pci_p2pdma_host_forwards(provider, client)) {
 	case P2PDMA_HOST_CPU:
-		route->reason = P2PDMA_CPU_FORWARDS;
-		return;
+		route->reason = PCI_P2PDMA_CPU_FORWARDS;
+		break;
 	case P2PDMA_HOST_LISTED:
-		route->reason = P2PDMA_HOST_FORWARDS;
-		return;
+		route->reason = PCI_P2PDMA_HOST_FORWARDS;
+		break;
+	case P2PDMA_HOST_CLIQUE:
+		route->reason = PCI_P2PDMA_HYPERVISOR_SAYS;
+		break;
+	case P2PDMA_HOST_OVERRIDE:
+		route->reason = PCI_P2PDMA_ADMIN_SAYS;
+		route->override = true;
+		break;
 	case P2PDMA_HOST_APART:
-		route->reason = P2PDMA_HOST_BRIDGES_APART;
+		refuse(route, PCI_P2PDMA_HOST_BRIDGES_APART);
 		break;
 	case P2PDMA_HOST_UNKNOWN:
-		route->reason = P2PDMA_HOST_NOT_LISTED;
+		refuse(route, PCI_P2PDMA_HOST_NOT_LISTED);
 		break;
 	}
-
-	route->type = PCI_P2PDMA_MAP_NOT_SUPPORTED;
-}
-
-static const char *route_port_name(const struct p2pdma_route *route)
-{
-	if (route->request_port)
-		return pci_name(route->request_port);
-	if (route->completion_port)
-		return pci_name(route->completion_port);
-
-	return "none";
 }
 
 /**
@@ -385,36 +476,34 @@ static const char *route_port_name(const struct p2pdma_route *route)
  * holds both devices.
  */
 void pci_p2pdma_route_decide(struct pci_dev *provider, struct pci_dev *client,
-			     struct p2pdma_route *route)
+			     struct pci_p2pdma_route *route)
 {
 	struct junction j;
 
 	find_junction(provider, client, &j);
-	*route = (struct p2pdma_route){
+	*route = (struct pci_p2pdma_route){
 		.type = PCI_P2PDMA_MAP_UNKNOWN,
 		.distance = j.distance,
 	};
 
 	if (pci_dev_is_disconnected(provider) ||
 	    pci_dev_is_disconnected(client)) {
-		route->type = PCI_P2PDMA_MAP_NOT_SUPPORTED;
-		route->reason = P2PDMA_PORT_UNREADABLE;
+		refuse(route, PCI_P2PDMA_PORT_UNREADABLE);
 	} else if (j.bridge) {
-		if (judge_ports(&j, route)) {
+		route->reason = junction_kind(&j);
+		if (j.client_side && j.provider_side)
+			judge_ports(&j, client, route);
+		else
 			route->type = PCI_P2PDMA_MAP_BUS_ADDR;
-			route->reason = junction_kind(&j);
-		}
-	} else if (functions_route_inside(&j) && judge_ports(&j, route)) {
-		route->type = PCI_P2PDMA_MAP_BUS_ADDR;
-		route->reason = P2PDMA_SAME_DEVICE;
+	} else if (functions_route_inside(&j)) {
+		route->reason = PCI_P2PDMA_SAME_DEVICE;
+		judge_ports(&j, client, route);
 	}
 
 	if (route->type == PCI_P2PDMA_MAP_UNKNOWN)
+		judge_way_up(&j, route);
+	if (route->type == PCI_P2PDMA_MAP_UNKNOWN)
 		judge_host(provider, client, route);
-
-	trace_p2pdma_route(pci_name(provider), pci_name(client),
-			   type_names[route->type], route->distance,
-			   reasons[route->reason].name, route_port_name(route));
 }
 
 /**
@@ -429,10 +518,11 @@ void pci_p2pdma_route_decide(struct pci_dev *provider, struct pci_dev *client,
  */
 void pci_p2pdma_route_describe(struct seq_buf *s, struct pci_dev *provider,
 			       struct pci_dev *client,
-			       const struct p2pdma_route *route)
+			       const struct pci_p2pdma_route *route)
 {
 	const struct pci_dev *request = route->request_port;
 	const struct pci_dev *completion = route->completion_port;
+	u32 id, client_id;
 
 	switch (route->type) {
 	case PCI_P2PDMA_MAP_BUS_ADDR:
@@ -449,14 +539,31 @@ void pci_p2pdma_route_describe(struct seq_buf *s, struct pci_dev *provider,
 	seq_buf_printf(s, " (distance %u): %s", route->distance,
 		       reasons[route->reason].sentence);
 
-	if (route->reason == P2PDMA_HOST_NOT_LISTED) {
-		u32 id = pci_p2pdma_host_id(provider);
-
-		seq_buf_printf(s, " (host bridge %04x:%04x)", id & 0xffff,
-			       id >> 16);
+	switch (route->reason) {
+	case PCI_P2PDMA_HOST_NOT_LISTED:
+	case PCI_P2PDMA_HOST_BRIDGES_APART:
+		id = pci_p2pdma_host_id(provider);
+		client_id = pci_p2pdma_host_id(client);
+		seq_buf_printf(s, "; if it does, allow it by pci_p2pdma.host_bridges=%04x:%04x",
+			       id & 0xffff, id >> 16);
+		if (client_id != id)
+			seq_buf_printf(s, ",%04x:%04x", client_id & 0xffff,
+				       client_id >> 16);
+		break;
+	case PCI_P2PDMA_ACS_VIOLATION:
+		seq_buf_printf(s, "; to permit it, boot with \"pci=config_acs=x0x000x@%s\"",
+			       pci_name(request));
+		return;
+	case PCI_P2PDMA_NOT_SENT_UP:
+		seq_buf_printf(s, " by %s", pci_name(route->up_port));
+		break;
+	case PCI_P2PDMA_PORT_UNREADABLE:
+		return;
+	default:
+		break;
 	}
 
-	if (route->reason == P2PDMA_PORT_UNREADABLE || !(request || completion))
+	if (!request && !completion)
 		return;
 
 	seq_buf_puts(s, "; to let the fabric route directly, boot with \"pci=disable_acs_redir=");
@@ -468,196 +575,3 @@ void pci_p2pdma_route_describe(struct seq_buf *s, struct pci_dev *provider,
 		seq_buf_puts(s, pci_name(completion));
 	seq_buf_puts(s, "\"");
 }
-
-/* Nearest PCI function at or above a device, which the device holds */
-static struct pci_dev *pci_ancestor(struct device *dev)
-{
-	for (; dev; dev = dev->parent)
-		if (dev_is_pci(dev))
-			return to_pci_dev(dev);
-
-	return NULL;
-}
-
-static void say_route(struct pci_dev *provider, struct pci_dev *client,
-		      const struct p2pdma_route *route)
-{
-	DECLARE_SEQ_BUF(s, 512);
-
-	pci_p2pdma_route_describe(&s, provider, client, route);
-	if (route->type == PCI_P2PDMA_MAP_NOT_SUPPORTED)
-		pci_warn(client, "peer-to-peer DMA %s\n", seq_buf_str(&s));
-	else
-		pci_info(client, "peer-to-peer DMA %s\n", seq_buf_str(&s));
-}
-
-/* On 64-bit kernels, which P2PDMA needs, domains of any size fit */
-static unsigned long route_index(struct pci_dev *client)
-{
-	return ((unsigned long)(u32)pci_domain_nr(client->bus) << 16) |
-	       pci_dev_id(client);
-}
-
-static u64 route_pack(const struct p2pdma_route *route, u64 generation)
-{
-	return FIELD_PREP(ROUTE_TYPE, route->type) |
-	       FIELD_PREP(ROUTE_DISTANCE, route->distance) |
-	       FIELD_PREP(ROUTE_GENERATION, generation);
-}
-
-/* A verdict that cannot be kept for want of memory is made again next time */
-static void route_keep(struct pci_p2pdma *p2p, struct pci_dev *client, u64 kept)
-{
-	unsigned long flags;
-
-	xa_lock_irqsave(&p2p->routes, flags);
-	__xa_store(&p2p->routes, route_index(client), xa_mk_value(kept),
-		   GFP_ATOMIC | __GFP_NOWARN);
-	xa_unlock_irqrestore(&p2p->routes, flags);
-}
-
-/*
- * The verdict on a client, from the cache if it is current.  @p2p is NULL for
- * a device that has registered no memory and thus has nowhere to keep it.
- * With @always the registers are read in any case.  @route is filled in if
- * they were; otherwise its type stays unknown.
- */
-static u64 route_lookup(struct pci_p2pdma *p2p, struct pci_dev *provider,
-			struct pci_dev *client, bool always,
-			struct p2pdma_route *route)
-{
-	u64 now = atomic64_read_acquire(&p2pdma_generation);
-	u64 kept = 0;
-
-	if (p2p && !always)
-		kept = xa_to_value(xa_load(&p2p->routes, route_index(client)));
-	if (FIELD_GET(ROUTE_GENERATION, kept) == now)
-		return kept;
-
-	pci_p2pdma_route_decide(provider, client, route);
-	kept = route_pack(route, now);
-	if (p2p)
-		route_keep(p2p, client, kept);
-
-	return kept;
-}
-
-/**
- * pci_p2pdma_route_type - how a client's DMA to a provider must be mapped
- * @p2p: the provider
- * @client: device that does the DMA
- *
- * Only PCI functions do PCI DMA: a device that merely hangs below one is given
- * the verdict that it cannot.
- *
- * Context: any context.  The caller holds an allocation of the provider.
- * Return: any mapping type but unknown.
- */
-enum pci_p2pdma_map_type
-pci_p2pdma_route_type(struct pci_p2pdma *p2p, struct device *client)
-{
-	struct p2pdma_route route = { .type = PCI_P2PDMA_MAP_UNKNOWN };
-	u64 kept;
-
-	if (!dev_is_pci(client))
-		return PCI_P2PDMA_MAP_NOT_SUPPORTED;
-
-	kept = route_lookup(p2p, p2p->pdev, to_pci_dev(client), false, &route);
-	if (unlikely(route.type == PCI_P2PDMA_MAP_NOT_SUPPORTED))
-		say_route(p2p->pdev, to_pci_dev(client), &route);
-
-	return FIELD_GET(ROUTE_TYPE, kept);
-}
-
-/**
- * pci_p2pdma_distance_many - how far a provider is from a set of clients
- * @provider: device whose memory is to be reached
- * @clients: devices that are to reach it; each may also be a device that is not
- *	PCI itself but below a PCI function
- * @nr_clients: number of clients
- * @verbose: print the verdict on each client, with what to do about it
- *
- * Routes are decided by PCIe r6.x sec 6.12.3 (Access Control Services) and by
- * what is known of the root complexes.
- *
- * Context: any context in which configuration space may be read; does not
- * sleep.  The caller holds all devices.
- * Return: the sum of the distances, in links, where a lower number is better
- * and zero means that client and provider are the same function; -1 if a
- * client cannot reach the provider or no client was given.
- */
-int pci_p2pdma_distance_many(struct pci_dev *provider, struct device **clients,
-			     int nr_clients, bool verbose)
-{
-	struct p2pdma_route route;
-	struct pci_p2pdma *p2p;
-	struct pci_dev *client;
-	bool reachable = true;
-	int i, sum = 0;
-	u64 verdict;
-
-	if (!provider || !clients || nr_clients <= 0)
-		return -1;
-
-	guard(rcu)();
-	p2p = rcu_dereference(provider->p2pdma);
-
-	for (i = 0; i < nr_clients && (reachable || verbose); i++) {
-		client = pci_ancestor(clients[i]);
-		if (!client) {
-			if (verbose && clients[i])
-				dev_warn(clients[i],
-					 "peer-to-peer DMA cannot reach %s: %s\n",
-					 pci_name(provider),
-					 reasons[P2PDMA_NO_PCI_CLIENT].sentence);
-			reachable = false;
-			continue;
-		}
-
-		verdict = route_lookup(p2p, provider, client, verbose, &route);
-		if (verbose)
-			say_route(provider, client, &route);
-		if (FIELD_GET(ROUTE_TYPE, verdict) ==
-		    PCI_P2PDMA_MAP_NOT_SUPPORTED)
-			reachable = false;
-
-		sum += FIELD_GET(ROUTE_DISTANCE, verdict);
-	}
-
-	return reachable ? sum : -1;
-}
-EXPORT_SYMBOL_GPL(pci_p2pdma_distance_many);
-
-/**
- * pci_p2pdma_routes_changed - make every kept verdict count no longer
- *
- * To be called after a change that may alter a route.
- *
- * Context: any context.
- */
-void pci_p2pdma_routes_changed(void)
-{
-	/* Whoever sees the new generation must see what led to it */
-	smp_mb__before_atomic();
-	atomic64_inc(&p2pdma_generation);
-}
-
-static int topology_changed(struct notifier_block *nb, unsigned long action,
-			    void *data)
-{
-	if (action == BUS_NOTIFY_ADD_DEVICE ||
-	    action == BUS_NOTIFY_REMOVED_DEVICE)
-		pci_p2pdma_routes_changed();
-
-	return NOTIFY_DONE;
-}
-
-static struct notifier_block topology_nb = {
-	.notifier_call = topology_changed,
-};
-
-static int __init pci_p2pdma_route_init(void)
-{
-	return bus_register_notifier(&pci_bus_type, &topology_nb);
-}
-postcore_initcall_sync(pci_p2pdma_route_init);

@@ -13,15 +13,43 @@
 #define _LINUX_PCI_P2PDMA_H
 
 #include <linux/array_size.h>
+#include <linux/dma-map-ops.h>
 #include <linux/errno.h>
 #include <linux/pci.h>
 #include <linux/sprintf.h>
 #include <linux/types.h>
+#include <uapi/linux/pci_p2pdma.h>
 
 struct device;
 struct scatterlist;
 
+/**
+ * struct pci_p2pdma_route - how a client reaches a provider
+ * @type: how the client's DMA must be mapped, or that it cannot be
+ * @reason: what the verdict rests on
+ * @distance: number of links, up from both to where their paths meet
+ * @override: the verdict rests on the administrator's word alone
+ * @request_port: port that redirects or blocks the client's requests, or NULL
+ * @completion_port: port that redirects the provider's completions, or NULL
+ * @up_port: port that does not send redirected traffic up, or NULL
+ *
+ * The ports are valid as long as the caller holds provider and client.
+ */
+struct pci_p2pdma_route {
+	enum pci_p2pdma_map_type	type;
+	enum pci_p2pdma_reason		reason;
+	unsigned int			distance;
+	bool				override;
+	struct pci_dev			*request_port;
+	struct pci_dev			*completion_port;
+	struct pci_dev			*up_port;
+};
+
 #ifdef CONFIG_PCI_P2PDMA
+
+/* For whoever changes what a route depends on */
+void pci_p2pdma_routes_changed(void);
+void pci_p2pdma_config_written(const struct pci_dev *pdev, int where, int size);
 
 /* For providers */
 int pci_p2pdma_add_resource(struct pci_dev *provider, int bar, size_t size,
@@ -33,6 +61,8 @@ pci_bus_addr_t pci_p2pmem_virt_to_bus(struct pci_dev *provider, void *vaddr);
 struct pci_dev *pci_p2pmem_find_many(struct device **clients, int nr_clients);
 int pci_p2pdma_distance_many(struct pci_dev *provider, struct device **clients,
 			     int nr_clients, bool verbose);
+int pci_p2pdma_route(struct pci_dev *provider, struct device *client,
+		     struct pci_p2pdma_route *route);
 bool pci_has_p2pmem(struct pci_dev *provider);
 
 /* For orchestrators: its memory */
@@ -49,6 +79,22 @@ int pci_p2pdma_enable_store(const char *text, struct pci_dev **chosen,
 			    bool *enabled);
 
 #else /* CONFIG_PCI_P2PDMA */
+
+static inline void pci_p2pdma_routes_changed(void)
+{
+}
+
+static inline void pci_p2pdma_config_written(const struct pci_dev *pdev,
+					     int where, int size)
+{
+}
+
+static inline int pci_p2pdma_route(struct pci_dev *provider,
+				   struct device *client,
+				   struct pci_p2pdma_route *route)
+{
+	return -EOPNOTSUPP;
+}
 
 static inline ssize_t pci_p2pdma_enable_show(char *buf, struct pci_dev *chosen,
 					     bool enabled)

@@ -461,12 +461,12 @@ static void expect_port(struct kunit *test, const struct pci_dev *port,
 /* Compare a verdict, and what drivers are told */
 static void expect_route(struct kunit *test, struct pci_kunit_tree *tree,
 			 const char *provider, const char *client,
-			 const struct p2pdma_route *want,
+			 const struct pci_p2pdma_route *want,
 			 const char *request_port, const char *completion_port)
 {
 	struct pci_dev *p = pci_kunit_dev(tree, provider);
 	struct pci_dev *c = pci_kunit_dev(tree, client);
-	struct p2pdma_route got;
+	struct pci_p2pdma_route got;
 
 	pci_p2pdma_route_decide(p, c, &got);
 	KUNIT_EXPECT_STREQ_MSG(test, pci_p2pdma_type_name(got.type),
@@ -490,9 +490,9 @@ static void expect_route(struct kunit *test, struct pci_kunit_tree *tree,
 
 static void expect_direct(struct kunit *test, struct pci_kunit_tree *tree,
 			  const char *provider, const char *client,
-			  enum p2pdma_reason reason, unsigned int distance)
+			  enum pci_p2pdma_reason reason, unsigned int distance)
 {
-	struct p2pdma_route want = {
+	struct pci_p2pdma_route want = {
 		.type = PCI_P2PDMA_MAP_BUS_ADDR,
 		.reason = reason,
 		.distance = distance,
@@ -503,10 +503,10 @@ static void expect_direct(struct kunit *test, struct pci_kunit_tree *tree,
 
 static void expect_host(struct kunit *test, struct pci_kunit_tree *tree,
 			const char *provider, const char *client,
-			enum p2pdma_reason reason, unsigned int distance,
+			enum pci_p2pdma_reason reason, unsigned int distance,
 			const char *request_port, const char *completion_port)
 {
-	struct p2pdma_route want = {
+	struct pci_p2pdma_route want = {
 		.type = PCI_P2PDMA_MAP_THRU_HOST_BRIDGE,
 		.reason = reason,
 		.distance = distance,
@@ -518,10 +518,10 @@ static void expect_host(struct kunit *test, struct pci_kunit_tree *tree,
 
 static void expect_none(struct kunit *test, struct pci_kunit_tree *tree,
 			const char *provider, const char *client,
-			enum p2pdma_reason reason, unsigned int distance,
+			enum pci_p2pdma_reason reason, unsigned int distance,
 			const char *request_port, const char *completion_port)
 {
-	struct p2pdma_route want = {
+	struct pci_p2pdma_route want = {
 		.type = PCI_P2PDMA_MAP_NOT_SUPPORTED,
 		.reason = reason,
 		.distance = distance,
@@ -535,12 +535,12 @@ static void one_function(struct kunit *test)
 {
 	struct pci_kunit_tree *tree = PCI_KUNIT_CREATE(test, fabric);
 
-	expect_direct(test, tree, "mem", "mem", P2PDMA_SAME_FUNCTION, 0);
-	expect_direct(test, tree, "conv2", "conv2", P2PDMA_SAME_FUNCTION, 0);
+	expect_direct(test, tree, "mem", "mem", PCI_P2PDMA_SAME_FUNCTION, 0);
+	expect_direct(test, tree, "conv2", "conv2", PCI_P2PDMA_SAME_FUNCTION, 0);
 
 	/* Whatever the ports above it do: the traffic does not leave it */
 	pci_kunit_set_acs(tree, "dn0", PCI_ACS_RR | PCI_ACS_CR);
-	expect_direct(test, tree, "mem", "mem", P2PDMA_SAME_FUNCTION, 0);
+	expect_direct(test, tree, "mem", "mem", PCI_P2PDMA_SAME_FUNCTION, 0);
 }
 
 static void functions_of_one_device(struct kunit *test)
@@ -548,58 +548,65 @@ static void functions_of_one_device(struct kunit *test)
 	struct pci_kunit_tree *tree = PCI_KUNIT_CREATE(test, fabric);
 
 	/* Below a switch, below a root port, with and without ACS */
-	expect_direct(test, tree, "mem", "mem1", P2PDMA_SAME_DEVICE, 2);
-	expect_direct(test, tree, "ep1", "ep0", P2PDMA_SAME_DEVICE, 2);
-	expect_direct(test, tree, "nic", "nic1", P2PDMA_SAME_DEVICE, 2);
+	expect_direct(test, tree, "mem", "mem1", PCI_P2PDMA_SAME_DEVICE, 2);
+	expect_direct(test, tree, "ep1", "ep0", PCI_P2PDMA_SAME_DEVICE, 2);
+	expect_direct(test, tree, "nic", "nic1", PCI_P2PDMA_SAME_DEVICE, 2);
 
-	/* The functions decide, as ports do elsewhere (6.12.1.2) */
+	/*
+	 * The functions decide, as ports do elsewhere (6.12.1.2).  What they
+	 * redirect, dn1 sends up with Upstream Forwarding only (6.12.1.1).
+	 */
 	pci_kunit_set_acs(tree, "nic1", PCI_ACS_RR);
-	expect_none(test, tree, "nic", "nic1", P2PDMA_HOST_NOT_LISTED, 2,
+	expect_none(test, tree, "nic", "nic1", PCI_P2PDMA_NOT_SENT_UP, 2,
 		    "nic1", NULL);
-	expect_direct(test, tree, "nic1", "nic", P2PDMA_SAME_DEVICE, 2);
+	expect_direct(test, tree, "nic1", "nic", PCI_P2PDMA_SAME_DEVICE, 2);
 	pci_kunit_set_acs(tree, "nic1", PCI_ACS_CR);
-	expect_direct(test, tree, "nic", "nic1", P2PDMA_SAME_DEVICE, 2);
-	expect_none(test, tree, "nic1", "nic", P2PDMA_HOST_NOT_LISTED, 2,
+	expect_direct(test, tree, "nic", "nic1", PCI_P2PDMA_SAME_DEVICE, 2);
+	expect_none(test, tree, "nic1", "nic", PCI_P2PDMA_NOT_SENT_UP, 2, NULL,
+		    "nic1");
+	pci_kunit_set_acs(tree, "dn1", PCI_ACS_UF);
+	pci_p2pdma_routes_changed();
+	expect_none(test, tree, "nic1", "nic", PCI_P2PDMA_HOST_NOT_LISTED, 2,
 		    NULL, "nic1");
 
 	/* Their vector counts functions (7.7.11.4) */
 	pci_kunit_set_acs(tree, "nic1", PCI_ACS_EC);
 	pci_kunit_set(tree, "nic1", PCI_KUNIT_POS_ACS + PCI_ACS_EGRESS_CTL_V,
 		      4, PORT_BIT(0));
-	expect_none(test, tree, "nic", "nic1", P2PDMA_ACS_VIOLATION, 2,
+	expect_none(test, tree, "nic", "nic1", PCI_P2PDMA_ACS_VIOLATION, 2,
 		    "nic1", NULL);
 	pci_kunit_set(tree, "nic1", PCI_KUNIT_POS_ACS + PCI_ACS_EGRESS_CTL_V,
 		      4, ~PORT_BIT(0));
-	expect_direct(test, tree, "nic", "nic1", P2PDMA_SAME_DEVICE, 2);
+	expect_direct(test, tree, "nic", "nic1", PCI_P2PDMA_SAME_DEVICE, 2);
 
 	/* The port above only passes on what leaves the device */
 	pci_kunit_set_acs(tree, "nic1", 0);
 	pci_kunit_set_acs(tree, "dn1", PCI_ACS_RR | PCI_ACS_CR);
-	expect_direct(test, tree, "nic", "nic1", P2PDMA_SAME_DEVICE, 2);
+	expect_direct(test, tree, "nic", "nic1", PCI_P2PDMA_SAME_DEVICE, 2);
 }
 
 static void one_switch(struct kunit *test)
 {
 	struct pci_kunit_tree *tree = PCI_KUNIT_CREATE(test, fabric);
 
-	expect_direct(test, tree, "mem", "nic", P2PDMA_COMMON_PORT, 4);
-	expect_direct(test, tree, "nic", "mem", P2PDMA_COMMON_PORT, 4);
-	expect_direct(test, tree, "mem", "nic1", P2PDMA_COMMON_PORT, 4);
-	expect_direct(test, tree, "mem", "far", P2PDMA_COMMON_PORT, 4);
-	expect_direct(test, tree, "gpu", "ssd", P2PDMA_COMMON_PORT, 4);
+	expect_direct(test, tree, "mem", "nic", PCI_P2PDMA_COMMON_SWITCH, 4);
+	expect_direct(test, tree, "nic", "mem", PCI_P2PDMA_COMMON_SWITCH, 4);
+	expect_direct(test, tree, "mem", "nic1", PCI_P2PDMA_COMMON_SWITCH, 4);
+	expect_direct(test, tree, "mem", "far", PCI_P2PDMA_COMMON_SWITCH, 4);
+	expect_direct(test, tree, "gpu", "ssd", PCI_P2PDMA_COMMON_SWITCH, 4);
 
 	/* Through a port without ACS, on either side */
-	expect_direct(test, tree, "mem", "old", P2PDMA_COMMON_PORT, 4);
-	expect_direct(test, tree, "old", "mem", P2PDMA_COMMON_PORT, 4);
+	expect_direct(test, tree, "mem", "old", PCI_P2PDMA_COMMON_SWITCH, 4);
+	expect_direct(test, tree, "old", "mem", PCI_P2PDMA_COMMON_SWITCH, 4);
 }
 
 static void nested_switches(struct kunit *test)
 {
 	struct pci_kunit_tree *tree = PCI_KUNIT_CREATE(test, fabric);
 
-	expect_direct(test, tree, "mem", "gpu", P2PDMA_COMMON_PORT, 6);
-	expect_direct(test, tree, "gpu", "mem", P2PDMA_COMMON_PORT, 6);
-	expect_direct(test, tree, "ssd", "nic1", P2PDMA_COMMON_PORT, 6);
+	expect_direct(test, tree, "mem", "gpu", PCI_P2PDMA_COMMON_SWITCH, 6);
+	expect_direct(test, tree, "gpu", "mem", PCI_P2PDMA_COMMON_SWITCH, 6);
+	expect_direct(test, tree, "ssd", "nic1", PCI_P2PDMA_COMMON_SWITCH, 6);
 }
 
 /* A switch may have memory itself, behind its upstream port */
@@ -607,9 +614,9 @@ static void provider_is_upstream_port(struct kunit *test)
 {
 	struct pci_kunit_tree *tree = PCI_KUNIT_CREATE(test, fabric);
 
-	expect_direct(test, tree, "up0", "nic", P2PDMA_COMMON_PORT, 2);
-	expect_direct(test, tree, "up0", "gpu", P2PDMA_COMMON_PORT, 4);
-	expect_none(test, tree, "up0", "ep0", P2PDMA_HOST_NOT_LISTED, 4,
+	expect_direct(test, tree, "up0", "nic", PCI_P2PDMA_COMMON_SWITCH, 2);
+	expect_direct(test, tree, "up0", "gpu", PCI_P2PDMA_COMMON_SWITCH, 4);
+	expect_none(test, tree, "up0", "ep0", PCI_P2PDMA_HOST_NOT_LISTED, 4,
 		    NULL, NULL);
 }
 
@@ -617,13 +624,13 @@ static void different_root_ports(struct kunit *test)
 {
 	struct pci_kunit_tree *tree = PCI_KUNIT_CREATE(test, fabric);
 
-	expect_none(test, tree, "mem", "ep0", P2PDMA_HOST_NOT_LISTED, 6,
+	expect_none(test, tree, "mem", "ep0", PCI_P2PDMA_HOST_NOT_LISTED, 6,
 		    NULL, NULL);
-	expect_none(test, tree, "ep0", "mem", P2PDMA_HOST_NOT_LISTED, 6,
+	expect_none(test, tree, "ep0", "mem", PCI_P2PDMA_HOST_NOT_LISTED, 6,
 		    NULL, NULL);
-	expect_none(test, tree, "ep0", "gpu", P2PDMA_HOST_NOT_LISTED, 8,
+	expect_none(test, tree, "ep0", "gpu", PCI_P2PDMA_HOST_NOT_LISTED, 8,
 		    NULL, NULL);
-	expect_none(test, tree, "conv2", "ep0", P2PDMA_HOST_NOT_LISTED, 6,
+	expect_none(test, tree, "conv2", "ep0", PCI_P2PDMA_HOST_NOT_LISTED, 6,
 		    NULL, NULL);
 }
 
@@ -631,14 +638,14 @@ static void conventional_segments(struct kunit *test)
 {
 	struct pci_kunit_tree *tree = PCI_KUNIT_CREATE(test, fabric);
 
-	expect_direct(test, tree, "conv0", "conv1", P2PDMA_COMMON_SEGMENT, 2);
-	expect_direct(test, tree, "conv2", "conv3", P2PDMA_COMMON_SEGMENT, 2);
-	expect_direct(test, tree, "conv0", "conv2", P2PDMA_COMMON_SEGMENT, 3);
-	expect_direct(test, tree, "conv2", "conv0", P2PDMA_COMMON_SEGMENT, 3);
+	expect_direct(test, tree, "conv0", "conv1", PCI_P2PDMA_COMMON_SEGMENT, 2);
+	expect_direct(test, tree, "conv2", "conv3", PCI_P2PDMA_COMMON_SEGMENT, 2);
+	expect_direct(test, tree, "conv0", "conv2", PCI_P2PDMA_COMMON_SEGMENT, 3);
+	expect_direct(test, tree, "conv2", "conv0", PCI_P2PDMA_COMMON_SEGMENT, 3);
 
 	/* The root port above has no part in it */
 	pci_kunit_set_acs(tree, "rp2", PCI_ACS_RR | PCI_ACS_CR);
-	expect_direct(test, tree, "conv0", "conv2", P2PDMA_COMMON_SEGMENT, 3);
+	expect_direct(test, tree, "conv0", "conv2", PCI_P2PDMA_COMMON_SEGMENT, 3);
 }
 
 /* A segment below a switch: its port decides, as for any other device */
@@ -660,11 +667,11 @@ static void conventional_below_switch(struct kunit *test)
 	struct pci_kunit_tree *tree;
 
 	tree = PCI_KUNIT_CREATE(test, segment_below_switch);
-	expect_direct(test, tree, "mem", "conv", P2PDMA_COMMON_PORT, 5);
+	expect_direct(test, tree, "mem", "conv", PCI_P2PDMA_COMMON_SWITCH, 5);
 	pci_kunit_set_acs(tree, "dn0", PCI_ACS_RR);
-	expect_none(test, tree, "mem", "conv", P2PDMA_HOST_NOT_LISTED, 5,
+	expect_none(test, tree, "mem", "conv", PCI_P2PDMA_HOST_NOT_LISTED, 5,
 		    "dn0", NULL);
-	expect_direct(test, tree, "conv", "mem", P2PDMA_COMMON_PORT, 5);
+	expect_direct(test, tree, "conv", "mem", PCI_P2PDMA_COMMON_SWITCH, 5);
 }
 
 /* Root complex ------------------------------------------------------------- */
@@ -691,31 +698,31 @@ static void integrated_endpoints(struct kunit *test)
 {
 	struct pci_kunit_tree *tree = PCI_KUNIT_CREATE(test, integrated);
 
-	expect_direct(test, tree, "a0", "a0", P2PDMA_SAME_FUNCTION, 0);
-	expect_direct(test, tree, "a0", "a1", P2PDMA_SAME_DEVICE, 2);
-	expect_direct(test, tree, "a1", "a0", P2PDMA_SAME_DEVICE, 2);
-	expect_none(test, tree, "a0", "a2", P2PDMA_HOST_NOT_LISTED, 2, NULL,
+	expect_direct(test, tree, "a0", "a0", PCI_P2PDMA_SAME_FUNCTION, 0);
+	expect_direct(test, tree, "a0", "a1", PCI_P2PDMA_SAME_DEVICE, 2);
+	expect_direct(test, tree, "a1", "a0", PCI_P2PDMA_SAME_DEVICE, 2);
+	expect_none(test, tree, "a0", "a2", PCI_P2PDMA_HOST_NOT_LISTED, 2, NULL,
 		    NULL);
-	expect_none(test, tree, "a0", "b0", P2PDMA_HOST_NOT_LISTED, 2, NULL,
+	expect_none(test, tree, "a0", "b0", PCI_P2PDMA_HOST_NOT_LISTED, 2, NULL,
 		    NULL);
-	expect_none(test, tree, "c0", "c1", P2PDMA_HOST_NOT_LISTED, 2, NULL,
+	expect_none(test, tree, "c0", "c1", PCI_P2PDMA_HOST_NOT_LISTED, 2, NULL,
 		    NULL);
 
 	/* Redirection sends them to the root complex, which is on no list */
 	pci_kunit_set_acs(tree, "a1", PCI_ACS_RR);
-	expect_none(test, tree, "a0", "a1", P2PDMA_HOST_NOT_LISTED, 2, "a1",
+	expect_none(test, tree, "a0", "a1", PCI_P2PDMA_HOST_NOT_LISTED, 2, "a1",
 		    NULL);
-	expect_direct(test, tree, "a1", "a0", P2PDMA_SAME_DEVICE, 2);
+	expect_direct(test, tree, "a1", "a0", PCI_P2PDMA_SAME_DEVICE, 2);
 
 	pci_kunit_set_acs(tree, "a1", PCI_ACS_EC);
 	pci_kunit_set(tree, "a1", PCI_KUNIT_POS_ACS + PCI_ACS_EGRESS_CTL_V, 4,
 		      PORT_BIT(0));
-	expect_none(test, tree, "a0", "a1", P2PDMA_ACS_VIOLATION, 2, "a1",
+	expect_none(test, tree, "a0", "a1", PCI_P2PDMA_ACS_VIOLATION, 2, "a1",
 		    NULL);
 
 	pci_kunit_set_access(tree, "a0", PCI_KUNIT_ACCESS_ALL_ONES);
 	pci_kunit_set_acs(tree, "a1", 0);
-	expect_none(test, tree, "a0", "a1", P2PDMA_PORT_UNREADABLE, 2, NULL,
+	expect_none(test, tree, "a0", "a1", PCI_P2PDMA_PORT_UNREADABLE, 2, NULL,
 		    "a0");
 }
 
@@ -748,18 +755,18 @@ static void listed_host_bridges(struct kunit *test)
 
 	for (i = 0; i < ARRAY_SIZE(listed); i++) {
 		tree = two_root_ports(test, PCI_VENDOR_ID_INTEL, listed[i]);
-		expect_host(test, tree, "a", "b", P2PDMA_HOST_FORWARDS, 4,
+		expect_host(test, tree, "a", "b", PCI_P2PDMA_HOST_FORWARDS, 4,
 			    NULL, NULL);
 		pci_kunit_destroy(tree);
 	}
 
 	/* The same number of another vendor, the next number */
 	tree = two_root_ports(test, PCI_VENDOR_ID_REDHAT, 0x2030);
-	expect_none(test, tree, "a", "b", P2PDMA_HOST_NOT_LISTED, 4, NULL,
+	expect_none(test, tree, "a", "b", PCI_P2PDMA_HOST_NOT_LISTED, 4, NULL,
 		    NULL);
 	pci_kunit_destroy(tree);
 	tree = two_root_ports(test, PCI_VENDOR_ID_INTEL, 0x2034);
-	expect_none(test, tree, "a", "b", P2PDMA_HOST_NOT_LISTED, 4, NULL,
+	expect_none(test, tree, "a", "b", PCI_P2PDMA_HOST_NOT_LISTED, 4, NULL,
 		    NULL);
 }
 
@@ -791,17 +798,17 @@ static void cpu_families(struct kunit *test)
 		cpu_pretend(cpus[i].vendor, cpus[i].family);
 		if (cpus[i].forwards)
 			expect_host(test, tree, "mem", "ep0",
-				    P2PDMA_CPU_FORWARDS, 6, NULL, NULL);
+				    PCI_P2PDMA_CPU_FORWARDS, 6, NULL, NULL);
 		else
 			expect_none(test, tree, "mem", "ep0",
-				    P2PDMA_HOST_NOT_LISTED, 6, NULL, NULL);
+				    PCI_P2PDMA_HOST_NOT_LISTED, 6, NULL, NULL);
 	}
 
 	/* Direct routes are preferred, redirected ones become possible */
 	cpu_pretend(X86_VENDOR_AMD, 0x19);
-	expect_direct(test, tree, "mem", "nic", P2PDMA_COMMON_PORT, 4);
+	expect_direct(test, tree, "mem", "nic", PCI_P2PDMA_COMMON_SWITCH, 4);
 	pci_kunit_set_acs(tree, "dn1", PCI_ACS_RR);
-	expect_host(test, tree, "mem", "nic", P2PDMA_CPU_FORWARDS, 4, "dn1",
+	expect_host(test, tree, "mem", "nic", PCI_P2PDMA_CPU_FORWARDS, 4, "dn1",
 		    NULL);
 }
 
@@ -830,12 +837,12 @@ static void first_device_names_the_host(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, pci_p2pdma_host_id(pci_kunit_dev(tree, "b")),
 			0x20308086);
-	expect_host(test, tree, "a", "b", P2PDMA_HOST_FORWARDS, 4, NULL, NULL);
+	expect_host(test, tree, "a", "b", PCI_P2PDMA_HOST_FORWARDS, 4, NULL, NULL);
 
 	tree = PCI_KUNIT_CREATE(test, behind);
 	KUNIT_EXPECT_EQ(test, pci_p2pdma_host_id(pci_kunit_dev(tree, "b")),
 			0x29c08086);
-	expect_none(test, tree, "a", "b", P2PDMA_HOST_NOT_LISTED, 4, NULL,
+	expect_none(test, tree, "a", "b", PCI_P2PDMA_HOST_NOT_LISTED, 4, NULL,
 		    NULL);
 }
 
@@ -850,7 +857,7 @@ static void nobody_names_the_host(struct kunit *test)
 	pci_kunit_set_access(tree, "rp1", PCI_KUNIT_ACCESS_ERROR);
 	KUNIT_EXPECT_EQ(test, pci_p2pdma_host_id(pci_kunit_dev(tree, "b")),
 			U32_MAX);
-	expect_none(test, tree, "a", "b", P2PDMA_HOST_NOT_LISTED, 4, NULL,
+	expect_none(test, tree, "a", "b", PCI_P2PDMA_HOST_NOT_LISTED, 4, NULL,
 		    NULL);
 }
 
@@ -859,16 +866,16 @@ static void two_host_bridges(struct kunit *test)
 	static const struct {
 		u16 a;
 		u16 b;
-		enum p2pdma_reason reason;
+		enum pci_p2pdma_reason reason;
 	} pairs[] = {
-		{ 0x2030, 0x2030, P2PDMA_HOST_FORWARDS },
-		{ 0x2030, 0x09a2, P2PDMA_HOST_FORWARDS },
-		{ 0x3c00, 0x3c00, P2PDMA_HOST_BRIDGES_APART },
-		{ 0x3c00, 0x2030, P2PDMA_HOST_BRIDGES_APART },
-		{ 0x2030, 0x3c00, P2PDMA_HOST_BRIDGES_APART },
-		{ 0x2030, 0x29c0, P2PDMA_HOST_NOT_LISTED },
-		{ 0x29c0, 0x2030, P2PDMA_HOST_NOT_LISTED },
-		{ 0x3c00, 0x29c0, P2PDMA_HOST_NOT_LISTED },
+		{ 0x2030, 0x2030, PCI_P2PDMA_HOST_FORWARDS },
+		{ 0x2030, 0x09a2, PCI_P2PDMA_HOST_FORWARDS },
+		{ 0x3c00, 0x3c00, PCI_P2PDMA_HOST_BRIDGES_APART },
+		{ 0x3c00, 0x2030, PCI_P2PDMA_HOST_BRIDGES_APART },
+		{ 0x2030, 0x3c00, PCI_P2PDMA_HOST_BRIDGES_APART },
+		{ 0x2030, 0x29c0, PCI_P2PDMA_HOST_NOT_LISTED },
+		{ 0x29c0, 0x2030, PCI_P2PDMA_HOST_NOT_LISTED },
+		{ 0x3c00, 0x29c0, PCI_P2PDMA_HOST_NOT_LISTED },
 	};
 	static const struct pci_kunit_node hosts[] = {
 		{ "host0", NULL, PCI_KUNIT_HOST_BRIDGE,
@@ -892,7 +899,7 @@ static void two_host_bridges(struct kunit *test)
 		nodes[0].device = pairs[i].a;
 		nodes[3].device = pairs[i].b;
 		tree = pci_kunit_create(test, nodes, ARRAY_SIZE(hosts));
-		if (pairs[i].reason == P2PDMA_HOST_FORWARDS)
+		if (pairs[i].reason == PCI_P2PDMA_HOST_FORWARDS)
 			expect_host(test, tree, "a", "b", pairs[i].reason, 4,
 				    NULL, NULL);
 		else
@@ -910,18 +917,18 @@ static void redirected_requests(struct kunit *test)
 
 	/* Where the client's requests arrive, and only there */
 	pci_kunit_set_acs(tree, "dn1", PCI_ACS_RR);
-	expect_none(test, tree, "mem", "nic", P2PDMA_HOST_NOT_LISTED, 4, "dn1",
+	expect_none(test, tree, "mem", "nic", PCI_P2PDMA_HOST_NOT_LISTED, 4, "dn1",
 		    NULL);
-	expect_none(test, tree, "gpu", "nic", P2PDMA_HOST_NOT_LISTED, 6, "dn1",
+	expect_none(test, tree, "gpu", "nic", PCI_P2PDMA_HOST_NOT_LISTED, 6, "dn1",
 		    NULL);
-	expect_direct(test, tree, "nic", "mem", P2PDMA_COMMON_PORT, 4);
+	expect_direct(test, tree, "nic", "mem", PCI_P2PDMA_COMMON_SWITCH, 4);
 
 	/* Nested: the port of the switch where the paths part */
 	pci_kunit_set_acs(tree, "dn1", 0);
 	pci_kunit_set_acs(tree, "dn2", PCI_ACS_RR);
-	expect_none(test, tree, "mem", "gpu", P2PDMA_HOST_NOT_LISTED, 6, "dn2",
+	expect_none(test, tree, "mem", "gpu", PCI_P2PDMA_HOST_NOT_LISTED, 6, "dn2",
 		    NULL);
-	expect_direct(test, tree, "ssd", "gpu", P2PDMA_COMMON_PORT, 4);
+	expect_direct(test, tree, "ssd", "gpu", PCI_P2PDMA_COMMON_SWITCH, 4);
 }
 
 static void redirected_completions(struct kunit *test)
@@ -929,12 +936,12 @@ static void redirected_completions(struct kunit *test)
 	struct pci_kunit_tree *tree = PCI_KUNIT_CREATE(test, fabric);
 
 	pci_kunit_set_acs(tree, "dn0", PCI_ACS_CR);
-	expect_none(test, tree, "mem", "nic", P2PDMA_HOST_NOT_LISTED, 4, NULL,
+	expect_none(test, tree, "mem", "nic", PCI_P2PDMA_HOST_NOT_LISTED, 4, NULL,
 		    "dn0");
-	expect_direct(test, tree, "nic", "mem", P2PDMA_COMMON_PORT, 4);
+	expect_direct(test, tree, "nic", "mem", PCI_P2PDMA_COMMON_SWITCH, 4);
 
 	pci_kunit_set_acs(tree, "dn1", PCI_ACS_RR);
-	expect_none(test, tree, "mem", "nic", P2PDMA_HOST_NOT_LISTED, 4, "dn1",
+	expect_none(test, tree, "mem", "nic", PCI_P2PDMA_HOST_NOT_LISTED, 4, "dn1",
 		    "dn0");
 }
 
@@ -943,21 +950,21 @@ static void redirected_through_listed_host(struct kunit *test)
 {
 	struct pci_kunit_tree *tree = fabric_of_host(test, 0x3c01);
 
-	expect_direct(test, tree, "mem", "nic", P2PDMA_COMMON_PORT, 4);
+	expect_direct(test, tree, "mem", "nic", PCI_P2PDMA_COMMON_SWITCH, 4);
 	pci_kunit_set_acs(tree, "dn1", PCI_ACS_RR);
-	expect_host(test, tree, "mem", "nic", P2PDMA_HOST_FORWARDS, 4, "dn1",
+	expect_host(test, tree, "mem", "nic", PCI_P2PDMA_HOST_FORWARDS, 4, "dn1",
 		    NULL);
 	pci_kunit_set_acs(tree, "dn0", PCI_ACS_CR);
-	expect_host(test, tree, "mem", "nic", P2PDMA_HOST_FORWARDS, 4, "dn1",
+	expect_host(test, tree, "mem", "nic", PCI_P2PDMA_HOST_FORWARDS, 4, "dn1",
 		    "dn0");
-	expect_host(test, tree, "mem", "ep0", P2PDMA_HOST_FORWARDS, 6, NULL,
+	expect_host(test, tree, "mem", "ep0", PCI_P2PDMA_HOST_FORWARDS, 6, NULL,
 		    NULL);
 
 	/* No root complex helps against a violation */
 	pci_kunit_set_acs(tree, "dn1", PCI_ACS_EC);
 	pci_kunit_set(tree, "dn1", PCI_KUNIT_POS_ACS + PCI_ACS_EGRESS_CTL_V, 4,
 		      PORT_BIT(1));
-	expect_none(test, tree, "mem", "nic", P2PDMA_ACS_VIOLATION, 4, "dn1",
+	expect_none(test, tree, "mem", "nic", PCI_P2PDMA_ACS_VIOLATION, 4, "dn1",
 		    "dn0");
 }
 
@@ -973,31 +980,31 @@ static void ports_that_do_not_decide(struct kunit *test)
 	/* Above: the common upstream port, the root port */
 	pci_kunit_set_acs(tree, "up0", redirect);
 	pci_kunit_set_acs(tree, "rp0", redirect);
-	expect_direct(test, tree, "mem", "nic", P2PDMA_COMMON_PORT, 4);
-	expect_direct(test, tree, "mem", "gpu", P2PDMA_COMMON_PORT, 6);
+	expect_direct(test, tree, "mem", "nic", PCI_P2PDMA_COMMON_SWITCH, 4);
+	expect_direct(test, tree, "mem", "gpu", PCI_P2PDMA_COMMON_SWITCH, 6);
 
 	/* Below: the ports of the inner switch only pass on what goes up */
 	pci_kunit_set_acs(tree, "up1", redirect);
 	pci_kunit_set_acs(tree, "dn3", redirect);
 	pci_kunit_set_acs(tree, "dn4", redirect);
-	expect_direct(test, tree, "mem", "gpu", P2PDMA_COMMON_PORT, 6);
-	expect_direct(test, tree, "gpu", "mem", P2PDMA_COMMON_PORT, 6);
+	expect_direct(test, tree, "mem", "gpu", PCI_P2PDMA_COMMON_SWITCH, 6);
+	expect_direct(test, tree, "gpu", "mem", PCI_P2PDMA_COMMON_SWITCH, 6);
 
 	/* Beside: ports of the same switch, functions that others share */
 	pci_kunit_set_acs(tree, "dn5", redirect);
 	pci_kunit_set_acs(tree, "nic1", redirect);
 	pci_kunit_set_acs(tree, "nic", redirect);
-	expect_direct(test, tree, "mem", "nic", P2PDMA_COMMON_PORT, 4);
+	expect_direct(test, tree, "mem", "nic", PCI_P2PDMA_COMMON_SWITCH, 4);
 
 	/* The other direction's bit at the ports that decide */
 	pci_kunit_set_acs(tree, "dn0", PCI_ACS_RR | PCI_ACS_UF);
 	pci_kunit_set_acs(tree, "dn1", PCI_ACS_CR | PCI_ACS_UF);
-	expect_direct(test, tree, "mem", "nic", P2PDMA_COMMON_PORT, 4);
+	expect_direct(test, tree, "mem", "nic", PCI_P2PDMA_COMMON_SWITCH, 4);
 
 	/* The remaining bits everywhere */
 	pci_kunit_set_acs(tree, "dn0", PCI_ACS_SV | PCI_ACS_TB | PCI_ACS_DT);
 	pci_kunit_set_acs(tree, "dn1", PCI_ACS_SV | PCI_ACS_TB | PCI_ACS_DT);
-	expect_direct(test, tree, "mem", "nic", P2PDMA_COMMON_PORT, 4);
+	expect_direct(test, tree, "mem", "nic", PCI_P2PDMA_COMMON_SWITCH, 4);
 }
 
 static void set_vector(struct pci_kunit_tree *tree, const char *name,
@@ -1013,56 +1020,56 @@ static void egress_control(struct kunit *test)
 	struct pci_kunit_tree *tree = PCI_KUNIT_CREATE(test, fabric);
 
 	pci_kunit_set_acs(tree, "dn1", PCI_ACS_EC);
-	expect_direct(test, tree, "mem", "nic", P2PDMA_COMMON_PORT, 4);
+	expect_direct(test, tree, "mem", "nic", PCI_P2PDMA_COMMON_SWITCH, 4);
 
 	/* The bit of the port through which the request would leave */
 	set_vector(tree, "dn1", 0, PORT_BIT(1));
-	expect_none(test, tree, "mem", "nic", P2PDMA_ACS_VIOLATION, 4, "dn1",
+	expect_none(test, tree, "mem", "nic", PCI_P2PDMA_ACS_VIOLATION, 4, "dn1",
 		    NULL);
-	expect_direct(test, tree, "gpu", "nic", P2PDMA_COMMON_PORT, 6);
+	expect_direct(test, tree, "gpu", "nic", PCI_P2PDMA_COMMON_SWITCH, 6);
 	set_vector(tree, "dn1", 0, ~PORT_BIT(1));
-	expect_direct(test, tree, "mem", "nic", P2PDMA_COMMON_PORT, 4);
-	expect_none(test, tree, "gpu", "nic", P2PDMA_ACS_VIOLATION, 6, "dn1",
+	expect_direct(test, tree, "mem", "nic", PCI_P2PDMA_COMMON_SWITCH, 4);
+	expect_none(test, tree, "gpu", "nic", PCI_P2PDMA_ACS_VIOLATION, 6, "dn1",
 		    NULL);
 
 	/* In the second DWORD */
 	set_vector(tree, "dn1", 0, 0);
 	set_vector(tree, "dn1", 1, PORT_BIT(8));
-	expect_none(test, tree, "far", "nic", P2PDMA_ACS_VIOLATION, 4, "dn1",
+	expect_none(test, tree, "far", "nic", PCI_P2PDMA_ACS_VIOLATION, 4, "dn1",
 		    NULL);
 	set_vector(tree, "dn1", 1, ~PORT_BIT(8));
-	expect_direct(test, tree, "far", "nic", P2PDMA_COMMON_PORT, 4);
+	expect_direct(test, tree, "far", "nic", PCI_P2PDMA_COMMON_SWITCH, 4);
 
 	/* A vector of ones is not a port that is gone */
 	set_vector(tree, "dn1", 0, U32_MAX);
-	expect_none(test, tree, "mem", "nic", P2PDMA_ACS_VIOLATION, 4, "dn1",
+	expect_none(test, tree, "mem", "nic", PCI_P2PDMA_ACS_VIOLATION, 4, "dn1",
 		    NULL);
 	pci_kunit_set_acs(tree, "dn1", PCI_ACS_EC | PCI_ACS_RR);
-	expect_none(test, tree, "mem", "nic", P2PDMA_HOST_NOT_LISTED, 4, "dn1",
+	expect_none(test, tree, "mem", "nic", PCI_P2PDMA_HOST_NOT_LISTED, 4, "dn1",
 		    NULL);
 
 	/* Where the bit is clear, Request Redirect does not count */
 	set_vector(tree, "dn1", 0, 0);
-	expect_direct(test, tree, "mem", "nic", P2PDMA_COMMON_PORT, 4);
+	expect_direct(test, tree, "mem", "nic", PCI_P2PDMA_COMMON_SWITCH, 4);
 
 	/* It is not for completions */
 	pci_kunit_set_acs(tree, "dn0", PCI_ACS_EC);
 	set_vector(tree, "dn0", 0, U32_MAX);
-	expect_direct(test, tree, "mem", "nic", P2PDMA_COMMON_PORT, 4);
+	expect_direct(test, tree, "mem", "nic", PCI_P2PDMA_COMMON_SWITCH, 4);
 
 	/* A vector that has no bit for the port */
 	pci_kunit_set(tree, "dn1", PCI_KUNIT_POS_ACS + PCI_ACS_CAP, 2,
 		      ACS_ALL | VECTOR(40));
 	set_vector(tree, "dn1", 1, 0);
-	expect_none(test, tree, "far", "nic", P2PDMA_PORT_UNREADABLE, 4, "dn1",
+	expect_none(test, tree, "far", "nic", PCI_P2PDMA_PORT_UNREADABLE, 4, "dn1",
 		    NULL);
 	pci_kunit_set(tree, "dn1", PCI_KUNIT_POS_ACS + PCI_ACS_CAP, 2,
 		      ACS_ALL | VECTOR(41));
-	expect_direct(test, tree, "far", "nic", P2PDMA_COMMON_PORT, 4);
+	expect_direct(test, tree, "far", "nic", PCI_P2PDMA_COMMON_SWITCH, 4);
 
 	/* The target's number cannot be read; its ACS does not matter */
 	pci_kunit_set_access(tree, "dn6", PCI_KUNIT_ACCESS_ALL_ONES);
-	expect_none(test, tree, "old", "nic", P2PDMA_PORT_UNREADABLE, 4, "dn1",
+	expect_none(test, tree, "old", "nic", PCI_P2PDMA_PORT_UNREADABLE, 4, "dn1",
 		    NULL);
 }
 
@@ -1083,17 +1090,17 @@ static void unreadable_ports(struct kunit *test)
 
 	for (i = 0; i < ARRAY_SIZE(modes); i++) {
 		pci_kunit_set_access(tree, "dn1", modes[i]);
-		expect_none(test, tree, "mem", "nic", P2PDMA_PORT_UNREADABLE,
+		expect_none(test, tree, "mem", "nic", PCI_P2PDMA_PORT_UNREADABLE,
 			    4, "dn1", NULL);
-		expect_none(test, tree, "nic", "mem", P2PDMA_PORT_UNREADABLE,
+		expect_none(test, tree, "nic", "mem", PCI_P2PDMA_PORT_UNREADABLE,
 			    4, NULL, "dn1");
 		pci_kunit_set_access(tree, "dn1", PCI_KUNIT_ACCESS_NORMAL);
-		expect_direct(test, tree, "mem", "nic", P2PDMA_COMMON_PORT, 4);
+		expect_direct(test, tree, "mem", "nic", PCI_P2PDMA_COMMON_SWITCH, 4);
 
 		/* Ports that do not decide are not asked */
 		pci_kunit_set_access(tree, "up0", modes[i]);
 		pci_kunit_set_access(tree, "dn3", modes[i]);
-		expect_direct(test, tree, "mem", "gpu", P2PDMA_COMMON_PORT, 6);
+		expect_direct(test, tree, "mem", "gpu", PCI_P2PDMA_COMMON_SWITCH, 6);
 		pci_kunit_set_access(tree, "up0", PCI_KUNIT_ACCESS_NORMAL);
 		pci_kunit_set_access(tree, "dn3", PCI_KUNIT_ACCESS_NORMAL);
 	}
@@ -1107,9 +1114,9 @@ static void disconnected_devices(struct kunit *test)
 
 	for (i = 0; i < ARRAY_SIZE(gone); i++) {
 		tree = PCI_KUNIT_CREATE(test, fabric);
-		expect_direct(test, tree, "mem", "nic", P2PDMA_COMMON_PORT, 4);
+		expect_direct(test, tree, "mem", "nic", PCI_P2PDMA_COMMON_SWITCH, 4);
 		pci_dev_set_disconnected(pci_kunit_dev(tree, gone[i]), NULL);
-		expect_none(test, tree, "mem", "nic", P2PDMA_PORT_UNREADABLE,
+		expect_none(test, tree, "mem", "nic", PCI_P2PDMA_PORT_UNREADABLE,
 			    4, i == 2 ? "dn1" : NULL, i == 3 ? "dn0" : NULL);
 		pci_kunit_destroy(tree);
 	}
@@ -1433,7 +1440,7 @@ static void describe(struct kunit *test, struct pci_kunit_tree *tree,
 {
 	struct pci_dev *p = pci_kunit_dev(tree, provider);
 	struct pci_dev *c = pci_kunit_dev(tree, client);
-	struct p2pdma_route route;
+	struct pci_p2pdma_route route;
 	struct seq_buf s;
 
 	pci_p2pdma_route_decide(p, c, &route);
@@ -1559,7 +1566,7 @@ static void many_redirecting_ports(struct kunit *test)
 	}
 	tree = pci_kunit_create(test, nodes, node - nodes);
 
-	expect_none(test, tree, "mem", "nic", P2PDMA_HOST_NOT_LISTED,
+	expect_none(test, tree, "mem", "nic", PCI_P2PDMA_HOST_NOT_LISTED,
 		    4 * DEEP_LEVELS, "d1.0", "d0.0");
 	describe(test, tree, "mem", "nic", text);
 	expect_remedy(test, tree, text, "d1.0", "d0.0");
@@ -1567,7 +1574,7 @@ static void many_redirecting_ports(struct kunit *test)
 	/* The two that it names are enough */
 	pci_kunit_set_acs(tree, "d1.0", 0);
 	pci_kunit_set_acs(tree, "d0.0", 0);
-	expect_direct(test, tree, "mem", "nic", P2PDMA_COMMON_PORT,
+	expect_direct(test, tree, "mem", "nic", PCI_P2PDMA_COMMON_SWITCH,
 		      4 * DEEP_LEVELS);
 }
 
@@ -1576,13 +1583,13 @@ static void names_are_words(struct kunit *test)
 {
 	int i, k;
 
-	for (i = P2PDMA_SAME_FUNCTION; i <= P2PDMA_HOST_BRIDGES_APART; i++) {
+	for (i = PCI_P2PDMA_SAME_FUNCTION; i <= PCI_P2PDMA_HOST_BRIDGES_APART; i++) {
 		const char *name = pci_p2pdma_reason_name(i);
 
 		KUNIT_ASSERT_NOT_NULL(test, name);
 		KUNIT_EXPECT_GT(test, strlen(name), 0);
 		KUNIT_EXPECT_NULL_MSG(test, strpbrk(name, " =\t"), "%s", name);
-		for (k = P2PDMA_SAME_FUNCTION; k < i; k++)
+		for (k = PCI_P2PDMA_SAME_FUNCTION; k < i; k++)
 			KUNIT_EXPECT_STRNEQ(test, name,
 					    pci_p2pdma_reason_name(k));
 	}

@@ -1,0 +1,505 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Verdicts that were made before: which client reaches which provider, and how.
+ *
+ * Deciding a route (drivers/pci/p2pdma_route.c) reads configuration space,
+ * which is slow.  Verdicts are therefore kept in a hash table for each
+ * provider.  A slot of the table is one word, with domain and routing ID of
+ * the client, type and distance, so that it is read and replaced as a whole.
+ * Slots are only ever filled; the table is replaced by a larger one before it
+ * is half full, so that looking a client up takes few steps.
+ *
+ * A table carries the generation in which its verdicts were made.  Whatever
+ * may change a route (a device that comes or goes, access control, address
+ * decoding, host policy) advances the generation, upon which older tables
+ * count no longer.  There is nothing to flush and nobody to wait for.  The
+ * generation is sampled before any register is read, so that a change in the
+ * meantime makes the new verdict stale as well.
+ *
+ * Locking: readers are in an RCU read-side section and take no lock.  A verdict
+ * is stored under the table's lock with interrupts off, as the DMA mapping path
+ * may do so in any context.
+ *
+ * What must never happen: a verdict that outlives what it rests on, or answers
+ * for another device.
+ */
+#include <linux/atomic.h>
+#include <linux/bitfield.h>
+#include <linux/bitops.h>
+#include <linux/init.h>
+#include <linux/notifier.h>
+#include <linux/panic.h>
+#include <linux/pci.h>
+#include <linux/rcupdate.h>
+#include <linux/seq_buf.h>
+#include <linux/slab.h>
+#include <linux/xarray.h>
+
+#include "p2pdma.h"
+
+#define CREATE_TRACE_POINTS
+#include <trace/events/p2pdma.h>
+
+static atomic64_t p2pdma_generation = ATOMIC64_INIT(0);
+
+/* A slot: no verdict has type zero, so neither is a slot in use */
+#define SLOT_CLIENT		GENMASK_ULL(47, 0)
+#define SLOT_TYPE		GENMASK_ULL(49, 48)
+#define SLOT_DISTANCE		GENMASK_ULL(63, 50)
+
+/* Power of two; enough for most machines */
+#define SLOTS_MIN		64
+
+struct p2pdma_verdict_table {
+	struct rcu_head	rcu;
+	u64		generation;
+	unsigned int	mask;
+	unsigned int	used;
+	u64		slot[];
+};
+
+/* Bytes of BARs, or of a bridge's BARs, bus numbers and windows */
+#define HEADER_DECODERS		(PCI_IO_BASE_UPPER16 - PCI_BASE_ADDRESS_0)
+
+/* Nearest PCI function at or above a device, which the device holds */
+static struct pci_dev *pci_ancestor(struct device *dev)
+{
+	for (; dev; dev = dev->parent)
+		if (dev_is_pci(dev))
+			return to_pci_dev(dev);
+
+	return NULL;
+}
+
+static void say_route(struct pci_dev *provider, struct pci_dev *client,
+		      const struct pci_p2pdma_route *route)
+{
+	DECLARE_SEQ_BUF(s, 512);
+
+	pci_p2pdma_route_describe(&s, provider, client, route);
+	if (route->type == PCI_P2PDMA_MAP_NOT_SUPPORTED)
+		pci_warn(client, "peer-to-peer DMA %s\n", seq_buf_str(&s));
+	else
+		pci_info(client, "peer-to-peer DMA %s\n", seq_buf_str(&s));
+}
+
+/* Domain and routing ID */
+static u64 client_key(struct pci_dev *client)
+{
+	return ((u64)(u32)pci_domain_nr(client->bus) << 16) |
+	       pci_dev_id(client);
+}
+
+/*
+ * Clients are mostly function 0 of many buses, or many functions of one bus:
+ * either way they get slots of their own.
+ */
+static unsigned int client_hash(u64 key)
+{
+	return (key >> 8) ^ ror8(key, 3);
+}
+
+/* The slot of a client, or the empty one where it belongs */
+static u64 *find_slot(struct p2pdma_verdict_table *table, u64 key)
+{
+	unsigned int i = client_hash(key);
+	u64 *slot, val;
+
+	for (;; i++) {
+		slot = &table->slot[i & table->mask];
+		val = READ_ONCE(*slot);
+		if (!val || (val & SLOT_CLIENT) == key)
+			return slot;
+	}
+}
+
+static struct p2pdma_verdict_table *new_table(u64 generation, size_t slots)
+{
+	struct p2pdma_verdict_table *table;
+
+	table = kzalloc(struct_size(table, slot, slots),
+			GFP_ATOMIC | __GFP_NOWARN);
+	if (table) {
+		table->generation = generation;
+		table->mask = slots - 1;
+	}
+
+	return table;
+}
+
+static void fill_slot(struct p2pdma_verdict_table *table, u64 verdict)
+{
+	u64 *slot = find_slot(table, verdict & SLOT_CLIENT);
+
+	table->used += !*slot;
+	WRITE_ONCE(*slot, verdict);
+}
+
+/* A table of @generation with room for one more verdict */
+static struct p2pdma_verdict_table *
+table_with_room(struct p2pdma_verdicts *v, u64 generation)
+{
+	struct p2pdma_verdict_table *old, *table;
+	size_t slots = SLOTS_MIN;
+	unsigned int i;
+
+	old = rcu_dereference_protected(v->table, lockdep_is_held(&v->lock));
+	if (old) {
+		slots = old->mask + 1;
+		/* What was decided before the last change is of no use */
+		if (old->generation > generation)
+			return NULL;
+		if (old->generation == generation) {
+			if (old->used < slots / 2)
+				return old;
+			slots *= 2;
+		}
+	}
+
+	table = new_table(generation, slots);
+	if (!table)
+		return NULL;
+
+	if (old && old->generation == generation)
+		for (i = 0; i <= old->mask; i++)
+			if (old->slot[i])
+				fill_slot(table, old->slot[i]);
+
+	rcu_assign_pointer(v->table, table);
+	if (old)
+		kfree_rcu(old, rcu);
+	return table;
+}
+
+/* A verdict that cannot be kept for want of memory is made again next time */
+static void keep_verdict(struct p2pdma_verdicts *v, u64 generation, u64 verdict)
+{
+	struct p2pdma_verdict_table *table;
+	unsigned long flags;
+
+	spin_lock_irqsave(&v->lock, flags);
+	table = table_with_room(v, generation);
+	if (table)
+		fill_slot(table, verdict);
+	spin_unlock_irqrestore(&v->lock, flags);
+}
+
+/**
+ * pci_p2pdma_verdicts_init - begin to keep verdicts on a provider
+ * @v: where
+ */
+void pci_p2pdma_verdicts_init(struct p2pdma_verdicts *v)
+{
+	spin_lock_init(&v->lock);
+	RCU_INIT_POINTER(v->table, NULL);
+	xa_init_flags(&v->overridden, XA_FLAGS_LOCK_IRQ);
+}
+
+/**
+ * pci_p2pdma_verdicts_destroy - forget all verdicts on a provider
+ * @v: where they are, with no reader left
+ */
+void pci_p2pdma_verdicts_destroy(struct p2pdma_verdicts *v)
+{
+	kfree(rcu_dereference_protected(v->table, true));
+	xa_destroy(&v->overridden);
+}
+
+/* Did the log have a line on the overridden route of this pair before? */
+static bool override_said(struct pci_p2pdma *p2p, struct pci_dev *client)
+{
+	static atomic_t said_without_provider = ATOMIC_INIT(0);
+	unsigned long flags;
+	int error;
+
+	/* There is no place to remember pairs of a device without memory */
+	if (!p2p)
+		return atomic_xchg(&said_without_provider, 1);
+
+	xa_lock_irqsave(&p2p->verdicts.overridden, flags);
+	error = __xa_insert(&p2p->verdicts.overridden, client_key(client),
+			    xa_mk_value(1), GFP_ATOMIC | __GFP_NOWARN);
+	xa_unlock_irqrestore(&p2p->verdicts.overridden, flags);
+
+	return error == -EBUSY;
+}
+
+/*
+ * A route that only the administrator vouches for may lose or misdirect data
+ * without a sign of it.  Say so, once for each client of a provider, and mark
+ * the kernel.
+ */
+static void note_override(struct pci_p2pdma *p2p, struct pci_dev *provider,
+			  struct pci_dev *client)
+{
+	add_taint(TAINT_CPU_OUT_OF_SPEC, LOCKDEP_STILL_OK);
+
+	if (!override_said(p2p, client))
+		pci_warn(client, "peer-to-peer DMA to %s is allowed by pci_p2pdma.host_bridges alone: verify the data, what gets lost is not reported\n",
+			 pci_name(provider));
+}
+
+static const char *route_port_name(const struct pci_p2pdma_route *route)
+{
+	if (route->request_port)
+		return pci_name(route->request_port);
+	if (route->completion_port)
+		return pci_name(route->completion_port);
+	if (route->up_port)
+		return pci_name(route->up_port);
+
+	return "none";
+}
+
+/* When a new verdict goes to the log */
+enum say {
+	SAY_NOTHING,
+	SAY_REFUSAL,
+	SAY_ALL,
+};
+
+/*
+ * Make a verdict and keep it.  @p2p is NULL for a device that has registered
+ * no memory and thus has nowhere to keep it.
+ */
+static noinline u64 make_verdict(struct pci_p2pdma *p2p,
+				 struct pci_dev *provider,
+				 struct pci_dev *client, enum say say)
+{
+	u64 now = atomic64_read_acquire(&p2pdma_generation);
+	struct pci_p2pdma_route route;
+	u64 verdict;
+
+	pci_p2pdma_route_decide(provider, client, &route);
+	trace_p2pdma_route(pci_name(provider), pci_name(client),
+			   pci_p2pdma_type_name(route.type), route.distance,
+			   pci_p2pdma_reason_name(route.reason),
+			   route_port_name(&route));
+
+	verdict = FIELD_PREP(SLOT_CLIENT, client_key(client)) |
+		  FIELD_PREP(SLOT_TYPE, route.type) |
+		  FIELD_PREP(SLOT_DISTANCE, route.distance);
+
+	if (p2p)
+		keep_verdict(&p2p->verdicts, now, verdict);
+	if (route.override)
+		note_override(p2p, provider, client);
+	if (say == SAY_ALL ||
+	    (say == SAY_REFUSAL && route.type == PCI_P2PDMA_MAP_NOT_SUPPORTED))
+		say_route(provider, client, &route);
+
+	return verdict;
+}
+
+/* The verdict on a client if a current one is kept, or zero */
+static u64 kept_verdict(struct pci_p2pdma *p2p, struct pci_dev *client)
+{
+	struct p2pdma_verdict_table *table;
+
+	table = rcu_dereference(p2p->verdicts.table);
+	if (!table ||
+	    table->generation != atomic64_read_acquire(&p2pdma_generation))
+		return 0;
+
+	return READ_ONCE(*find_slot(table, client_key(client)));
+}
+
+/**
+ * pci_p2pdma_route_type - how a client's DMA to a provider must be mapped
+ * @p2p: the provider
+ * @client: device that does the DMA
+ *
+ * Only PCI functions do PCI DMA: a device that merely hangs below one is given
+ * the verdict that it cannot.
+ *
+ * Context: any context.  The caller holds an allocation of the provider.
+ * Return: any mapping type but unknown.
+ */
+enum pci_p2pdma_map_type
+pci_p2pdma_route_type(struct pci_p2pdma *p2p, struct device *client)
+{
+	enum pci_p2pdma_map_type type;
+	struct pci_dev *pdev;
+	u64 verdict;
+
+	if (!dev_is_pci(client))
+		return PCI_P2PDMA_MAP_NOT_SUPPORTED;
+
+	pdev = to_pci_dev(client);
+	guard(rcu)();
+	verdict = kept_verdict(p2p, pdev);
+	type = FIELD_GET(SLOT_TYPE, verdict);
+	if (likely(type != PCI_P2PDMA_MAP_UNKNOWN))
+		return type;
+
+	verdict = make_verdict(p2p, p2p->pdev, pdev, SAY_REFUSAL);
+	return FIELD_GET(SLOT_TYPE, verdict);
+}
+
+/**
+ * pci_p2pdma_distance_many - how far a provider is from a set of clients
+ * @provider: device whose memory is to be reached
+ * @clients: devices that are to reach it; each may also be a device that is not
+ *	PCI itself but below a PCI function
+ * @nr_clients: number of clients
+ * @verbose: print the verdict on each client, with what to do about it
+ *
+ * Routes are decided by PCIe r6.x sec 6.12.3 (Access Control Services) and by
+ * what is known of the root complexes.
+ *
+ * Context: any context in which configuration space may be read; does not
+ * sleep.  The caller holds all devices.
+ * Return: the sum of the distances, in links, where a lower number is better
+ * and zero means that client and provider are the same function; -1 if a
+ * client cannot reach the provider or no client was given.
+ */
+int pci_p2pdma_distance_many(struct pci_dev *provider, struct device **clients,
+			     int nr_clients, bool verbose)
+{
+	struct pci_p2pdma *p2p;
+	struct pci_dev *client;
+	bool reachable = true;
+	int i, sum = 0;
+	u64 verdict;
+
+	if (!provider || !clients || nr_clients <= 0)
+		return -1;
+
+	guard(rcu)();
+	p2p = rcu_dereference(provider->p2pdma);
+
+	for (i = 0; i < nr_clients && (reachable || verbose); i++) {
+		client = pci_ancestor(clients[i]);
+		if (unlikely(!client)) {
+			if (verbose && clients[i])
+				dev_warn(clients[i],
+					 "peer-to-peer DMA cannot reach %s: %s\n",
+					 pci_name(provider),
+					 pci_p2pdma_reason_text(PCI_P2PDMA_NO_PCI_CLIENT));
+			reachable = false;
+			continue;
+		}
+
+		verdict = p2p && !verbose ? kept_verdict(p2p, client) : 0;
+		if (!verdict)
+			verdict = make_verdict(p2p, provider, client,
+					       verbose ? SAY_ALL : SAY_NOTHING);
+		if (FIELD_GET(SLOT_TYPE, verdict) ==
+		    PCI_P2PDMA_MAP_NOT_SUPPORTED)
+			reachable = false;
+
+		sum += FIELD_GET(SLOT_DISTANCE, verdict);
+	}
+
+	return reachable ? sum : -1;
+}
+EXPORT_SYMBOL_GPL(pci_p2pdma_distance_many);
+
+/**
+ * pci_p2pdma_route - how a client reaches a provider, and why
+ * @provider: device whose memory is to be reached, registered or not
+ * @client: device that is to reach it, or a device below it
+ * @route: returns the verdict
+ *
+ * Always decides afresh; see pci_p2pdma_distance() for the quick question.
+ *
+ * Context: any context in which configuration space may be read; does not
+ * sleep.  The caller holds both devices.
+ * Return: 0, or -ENODEV if the client is not below any PCI function, in which
+ * case the verdict says so.
+ */
+int pci_p2pdma_route(struct pci_dev *provider, struct device *client,
+		     struct pci_p2pdma_route *route)
+{
+	struct pci_dev *pci_client = pci_ancestor(client);
+
+	if (!pci_client) {
+		*route = (struct pci_p2pdma_route){
+			.type = PCI_P2PDMA_MAP_NOT_SUPPORTED,
+			.reason = PCI_P2PDMA_NO_PCI_CLIENT,
+		};
+		return -ENODEV;
+	}
+
+	pci_p2pdma_route_decide(provider, pci_client, route);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(pci_p2pdma_route);
+
+/**
+ * pci_p2pdma_routes_changed - make every kept verdict count no longer
+ *
+ * To be called after a change that may alter a route.
+ *
+ * Context: any context.
+ */
+void pci_p2pdma_routes_changed(void)
+{
+	/* Whoever sees the new generation must see what led to it */
+	smp_mb__before_atomic();
+	atomic64_inc(&p2pdma_generation);
+}
+
+static bool ranges_meet(int a, int a_size, int b, int b_size)
+{
+	return a < b + b_size && b < a + a_size;
+}
+
+#ifdef CONFIG_PCI_ATS
+static bool ats_written(const struct pci_dev *pdev, int where, int size)
+{
+	return pdev->ats_cap &&
+	       ranges_meet(where, size, pdev->ats_cap + PCI_ATS_CTRL,
+			   sizeof(u16));
+}
+#else
+static bool ats_written(const struct pci_dev *pdev, int where, int size)
+{
+	return false;
+}
+#endif
+
+/**
+ * pci_p2pdma_config_written - take notice of a write to configuration space
+ * @pdev: the device that was written to
+ * @where: offset of the first byte
+ * @size: number of bytes
+ *
+ * Called after every write by the kernel and by user space that goes through
+ * the kernel.  Routes change with the control registers of Access Control
+ * Services and of Address Translation Services, the Egress Control Vector, and
+ * the registers of the header that decode addresses and bus numbers.
+ *
+ * Context: any context.
+ */
+void pci_p2pdma_config_written(const struct pci_dev *pdev, int where, int size)
+{
+	/* The vector has at most 256 bits and follows the control register */
+	int acs_size = PCI_ACS_EGRESS_CTL_V - PCI_ACS_CTRL + 256 / 8;
+
+	if (ranges_meet(where, size, PCI_BASE_ADDRESS_0, HEADER_DECODERS) ||
+	    (pdev->acs_cap &&
+	     ranges_meet(where, size, pdev->acs_cap + PCI_ACS_CTRL, acs_size)) ||
+	    ats_written(pdev, where, size))
+		pci_p2pdma_routes_changed();
+}
+
+static int topology_changed(struct notifier_block *nb, unsigned long action,
+			    void *data)
+{
+	if (action == BUS_NOTIFY_ADD_DEVICE ||
+	    action == BUS_NOTIFY_REMOVED_DEVICE)
+		pci_p2pdma_routes_changed();
+
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block topology_nb = {
+	.notifier_call = topology_changed,
+};
+
+static int __init pci_p2pdma_verdict_init(void)
+{
+	return bus_register_notifier(&pci_bus_type, &topology_nb);
+}
+postcore_initcall_sync(pci_p2pdma_verdict_init);

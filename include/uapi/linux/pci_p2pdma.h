@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * Asking about peer-to-peer DMA between PCI devices: /dev/pci-p2pdma.
+ *
+ * The device answers, for any two PCI functions, whether and how the one (the
+ * client) can read and write memory behind a BAR of the other (the provider).
+ * It is readable by everybody, changes nothing and needs no privilege.
+ */
+#ifndef _UAPI_LINUX_PCI_P2PDMA_H
+#define _UAPI_LINUX_PCI_P2PDMA_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/**
+ * enum pci_p2pdma_reason - what a verdict rests on
+ * @PCI_P2PDMA_SAME_FUNCTION: client and provider are one function
+ * @PCI_P2PDMA_SAME_DEVICE: two functions of one device
+ * @PCI_P2PDMA_COMMON_SEGMENT: both are on, or below, one conventional PCI bus
+ * @PCI_P2PDMA_COMMON_SWITCH: a switch above both connects them
+ * @PCI_P2PDMA_DIRECT_TRANSLATED: requests that the client has translated (ATS)
+ *	are routed directly although others are redirected
+ * @PCI_P2PDMA_CPU_FORWARDS: through root complexes of a CPU that forwards
+ * @PCI_P2PDMA_HOST_FORWARDS: through root complexes known to forward
+ * @PCI_P2PDMA_HYPERVISOR_SAYS: the hypervisor vouches for this pair
+ * @PCI_P2PDMA_ADMIN_SAYS: the administrator overrides what the kernel knows
+ * @PCI_P2PDMA_NO_PCI_CLIENT: the client is not connected through PCI
+ * @PCI_P2PDMA_PORT_UNREADABLE: a device or port that decides does not answer
+ * @PCI_P2PDMA_ACS_VIOLATION: access control of a port forbids the request
+ * @PCI_P2PDMA_NOT_SENT_UP: a port on the way to the root complex does not pass
+ *	redirected traffic on
+ * @PCI_P2PDMA_HOST_NOT_LISTED: nothing says that the root complex forwards
+ * @PCI_P2PDMA_HOST_BRIDGES_APART: it forwards, but not between host bridges
+ */
+enum pci_p2pdma_reason {
+	PCI_P2PDMA_SAME_FUNCTION,
+	PCI_P2PDMA_SAME_DEVICE,
+	PCI_P2PDMA_COMMON_SEGMENT,
+	PCI_P2PDMA_COMMON_SWITCH,
+	PCI_P2PDMA_DIRECT_TRANSLATED,
+	PCI_P2PDMA_CPU_FORWARDS,
+	PCI_P2PDMA_HOST_FORWARDS,
+	PCI_P2PDMA_HYPERVISOR_SAYS,
+	PCI_P2PDMA_ADMIN_SAYS,
+	PCI_P2PDMA_NO_PCI_CLIENT,
+	PCI_P2PDMA_PORT_UNREADABLE,
+	PCI_P2PDMA_ACS_VIOLATION,
+	PCI_P2PDMA_NOT_SENT_UP,
+	PCI_P2PDMA_HOST_NOT_LISTED,
+	PCI_P2PDMA_HOST_BRIDGES_APART,
+};
+
+/* How the client reaches the provider: struct pci_p2pdma_query.type */
+#define PCI_P2PDMA_ROUTE_NONE		0	/* it does not */
+#define PCI_P2PDMA_ROUTE_DIRECT		1	/* without the root complex */
+#define PCI_P2PDMA_ROUTE_HOST		2	/* through the root complex */
+
+/* Flags of a verdict: struct pci_p2pdma_query.verdict */
+#define PCI_P2PDMA_VERDICT_OVERRIDE	(1U << 0)  /* rests on an override */
+#define PCI_P2PDMA_VERDICT_PROVIDES	(1U << 1)  /* provider has memory */
+#define PCI_P2PDMA_VERDICT_PUBLISHED	(1U << 2)  /* ... that others may use */
+
+/**
+ * struct pci_p2pdma_function - address of a PCI function
+ * @domain: PCI domain (segment)
+ * @bus: bus number
+ * @devfn: device number in bits 7:3, function number in bits 2:0
+ * @present: in an answer, zero if there is no such function; else zero
+ * @reserved: zero
+ */
+struct pci_p2pdma_function {
+	__u32 domain;
+	__u8 bus;
+	__u8 devfn;
+	__u8 present;
+	__u8 reserved;
+};
+
+/**
+ * struct pci_p2pdma_query - question and answer of PCI_P2PDMA_IOC_QUERY
+ * @size: in: size of this structure, as the caller knows it
+ * @flags: in: zero
+ * @provider: in: function whose memory is to be reached
+ * @client: in: function that is to reach it
+ * @type: out: PCI_P2PDMA_ROUTE_*
+ * @reason: out: &enum pci_p2pdma_reason
+ * @distance: out: number of links up from both to where their paths meet
+ * @verdict: out: PCI_P2PDMA_VERDICT_*
+ * @request_port: out: port that redirects or blocks the client's requests
+ * @completion_port: out: port that redirects the provider's completions
+ * @up_port: out: port that does not send redirected traffic up
+ *
+ * Errors: EINVAL for a size below that of the first version, or flags or
+ * reserved fields that are not zero; E2BIG for a larger structure whose
+ * unknown part is not zero; ENODEV if a function does not exist.
+ */
+struct pci_p2pdma_query {
+	__u32 size;
+	__u32 flags;
+	struct pci_p2pdma_function provider;
+	struct pci_p2pdma_function client;
+	__u32 type;
+	__u32 reason;
+	__u32 distance;
+	__u32 verdict;
+	struct pci_p2pdma_function request_port;
+	struct pci_p2pdma_function completion_port;
+	struct pci_p2pdma_function up_port;
+};
+
+/* Size of the first version of struct pci_p2pdma_query */
+#define PCI_P2PDMA_QUERY_SIZE_VER0	64
+
+#define PCI_P2PDMA_IOC_QUERY	_IO(0xBD, 0x00)
+
+#endif /* _UAPI_LINUX_PCI_P2PDMA_H */
