@@ -17,7 +17,7 @@ export ACCEL KERNEL_SRC
 
 # The parts lean on each other and use all processors themselves.
 .NOTPARALLEL:
-.PHONY: help deps tree kernel demo test kunit labs lab shell check clean distclean \
+.PHONY: help deps tree kernel demo test p2pctl kunit labs lab shell check clean distclean \
 	need-scenario need-machine
 
 help: ## print this list
@@ -38,8 +38,11 @@ kernel: tree ## build the kernel of the lab
 demo: deps kernel ## copy between two NVMe drives peer to peer and show the path (start here)
 	@lab/run demo
 
-test: ## run all tests: check, kunit, labs; the last line has the counts
+test: ## run all tests: check, p2pctl, kunit, labs; the last line has the counts
 	@scripts/test
+
+p2pctl: ## build the administrator's command, which tells who reaches whose memory
+	@scripts/p2pctl build
 
 kunit: tree ## run the KUnit suites under QEMU
 	@scripts/kunit
