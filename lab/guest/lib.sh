@@ -113,6 +113,38 @@ drive()
 	done
 }
 
+# wait_until COMMAND...: until the test succeeds, for at most 30 seconds.
+wait_until()
+{
+	for wait_second in $(seq 30); do
+		"$@" && return 0
+		sleep 1
+	done
+	echo "still not so after $wait_second seconds: $*"
+	return 1
+}
+
+# has_drive NAME: namespaces are scanned after a provider's memory has been
+# registered, and drives one after the other.
+has_drive()
+{
+	[ -n "$(drive "$1")" ]
+}
+
+# port_above NAME: the PCI address of the port that a device is plugged into.
+port_above()
+{
+	port_dir=$(readlink -f "$(pci "$1")/..")
+	echo "${port_dir##*/}"
+}
+
+# probe PROVIDER CLIENT: let a drive move data to and from a provider's memory,
+# and print what p2pprobe found.
+probe()
+{
+	p2pprobe "$(allocate "$1")" "$(drive "$2")" 4096 2>&1
+}
+
 # allocate NAME: the file through which a provider's memory is mapped.
 allocate()
 {
@@ -125,6 +157,57 @@ route()
 {
 	sed -n "s/.*p2pdma_route: provider=$(bdf "$1") client=$(bdf "$2") //p" \
 		/sys/kernel/tracing/trace | tail -n 1
+}
+
+# as_nobody COMMAND: run a command line as a user without any privilege.
+as_nobody()
+{
+	su -s /bin/sh nobody -c "PATH=$PATH; $1"
+}
+
+# routes_of: read a matrix of p2pctl (JSON), and print "source=WHO", then
+# "PROVIDER CLIENT type=... distance=... reason=... port=... override=..." for
+# each pair.
+routes_of()
+{
+	awk -F '"' '
+	{ value = NF > 3 ? $4 : $3; gsub(/[:, ]/, "", value) }
+	NF > 3 { value = $4 }
+	$2 == "source" { print "source=" value }
+	$2 == "client" { client = value }
+	$2 == "provider" { provider = value }
+	$2 == "type" { type = value }
+	$2 == "reason" { reason = value }
+	$2 == "distance" { distance = value }
+	$2 == "override" { override = value }
+	$2 == "request_port" { port = value }
+	$2 == "completion_port" {
+		if (port == "null")
+			port = value
+		if (port == "null")
+			port = "none"
+		print provider, client, "type=" type, "distance=" distance,
+			"reason=" reason, "port=" port, "override=" override
+	}'
+}
+
+# untraced COMMAND...: run a command and keep the verdicts that the kernel
+# makes meanwhile out of the trace, which is about mappings.
+untraced()
+{
+	echo 0 >/sys/kernel/tracing/tracing_on
+	"$@"
+	untraced_status=$?
+	echo 1 >/sys/kernel/tracing/tracing_on
+	return $untraced_status
+}
+
+# asked PROVIDER CLIENT: what the kernel answers an unprivileged user who asks
+# about a pair, as routes_of prints it.
+asked()
+{
+	untraced as_nobody "p2pctl why --json $(bdf "$2") $(bdf "$1")" |
+		routes_of | sed -n "s/^$(bdf "$1") $(bdf "$2") //p"
 }
 
 # field KEY TEXT: the value of KEY=value in a text.

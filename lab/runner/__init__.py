@@ -13,6 +13,7 @@ The laboratory: boot a declared machine in QEMU, run a scenario in it, judge it.
   kernlog.py    judge of the kernel log
   session.py    one run: boots, talks, and collects every verdict
   demo.py       the same run, told to somebody who sees it for the first time
+  bench.py      instructions of the stock kernel and of ours, side by side
   report.py     result lines, totals and colours
   cli.py        the command line of lab/run
 

@@ -9,12 +9,16 @@ runner, all others are the scenario's test output:
     @begin label=... via=...        a copy is about to begin
            from=... from_offset=... to=... to_offset=... bytes=...
     @end label=...                  it has ended
+    @plug drive=... port=...        plug a drive into a port
+    @unplug drive=...               ask the guest to let go of it, and take it
+                                    out
     @route provider=... ...         a verdict of the kernel, as traced
     @done STATUS                    the scenario is over
 
-The first three are questions.  The guest waits for the answer, lines that end
-with "@end", or "@error TEXT"; so whatever the runner notes while answering,
-such as how long QEMU's trace is, it notes while the guest is at rest.
+All but the last two are questions.  The guest waits for the answer, lines
+that end with "@end", or "@error TEXT"; so whatever the runner notes while
+answering, such as how long QEMU's trace is, it notes while the scenario is at
+rest.
 """
 
 import dataclasses
@@ -61,6 +65,21 @@ def copy_fields(text, drives):
         if copy[key] not in drives:
             raise Refused(f"the machine has no drive '{copy[key]}'")
     return copy
+
+
+def plug_fields(text, machine):
+    """The drive and the port of a request to plug, checked; or no port."""
+    words = fields(text)
+    drive = next((dev for dev in machine.drives()
+                  if dev.later and dev.name == words.get("drive")), None)
+    if not drive:
+        raise Refused(f"the machine has no drive '{words.get('drive')}' that "
+                      "can be plugged in")
+    port = words.get("port")
+    if port and not any(dev.name == port and dev.carries
+                        for dev in machine.devices):
+        raise Refused(f"the machine has no port '{port}'")
+    return drive, port
 
 
 def answer(lines):

@@ -10,7 +10,7 @@ import sys
 import traceback
 import unittest
 
-from . import demo, guest, machine, qemu, report, session
+from . import bench, demo, guest, machine, qemu, report, session
 from .errors import LabError
 from .ktap import FAIL, PASS, SKIP, Result
 
@@ -25,6 +25,8 @@ Usage: lab/run COMMAND
   lab MACHINE SCENARIO  run one scenario on one machine
   all                   test the lab's judges, then run every scenario on
                         every machine that it fits
+  bench [--quick]       count the instructions of the stock kernel and of ours;
+                        --quick leaves out what takes long to prepare
   shell MACHINE         an interactive console in a machine
   list                  machines and scenarios
 
@@ -140,12 +142,18 @@ def run_demo():
     return demo.run(machine.load(MACHINES, demo.MACHINE))
 
 
+def run_bench(option=""):
+    return bench.run(quick=option == "--quick")
+
+
 COMMANDS = {        # name: (function, number of arguments)
     "demo": (run_demo, 0),
     "lab": (run_one, 2),
     "all": (run_all, 0),
     "shell": (run_shell, 1),
     "list": (run_list, 0),
+    "bench": (run_bench, 0),
+    "bench --quick": (run_bench, 1),
 }
 
 
@@ -155,6 +163,8 @@ def main(arguments):
         print(USAGE, end="")
         return 0
     name, *rest = arguments or [""]
+    if arguments == ["bench", "--quick"]:
+        name = "bench --quick"
     if name not in COMMANDS or len(rest) != COMMANDS[name][1]:
         print(USAGE, end="", file=sys.stderr)
         return 2

@@ -2,15 +2,16 @@
 """
 What runs inside a machine: the guest's programs and its initial file system.
 
-The programs in lab/guest/*.c are linked statically, so that busybox is the
-only other thing a guest needs.  The initial file system is a cpio archive in
-the "newc" format, written here: that needs neither root, for the console's
-device node, nor further tools.
+The programs in lab/guest/*.c and p2pctl (tools/pci/p2pctl) are linked
+statically, so that busybox is the only other thing a guest needs.  The initial
+file system is a cpio archive in the "newc" format, written here: that needs
+neither root, for the console's device node, nor further tools.
 
-A scenario learns about its machine from /lab/machine (shell variables PROVIDER,
-SOURCE and DESTINATION: the devices that play the roles; PROVIDER_BYTES: the
-size of the provider's memory) and
-/lab/routes (one expected verdict a line, "-" for what is not expected).
+A scenario learns about its machine from /lab/machine (shell variables CPU: the
+processor's model; PROVIDER, SOURCE and DESTINATION: the devices that play the
+roles; PROVIDER_BYTES: the size of the provider's memory) and
+/lab/routes (one expected verdict a line, "-" for what is not expected; the
+first word is the witness who can try that route with data, see witness()).
 """
 
 import pathlib
@@ -22,7 +23,12 @@ from .errors import LabError
 
 HERE = pathlib.Path(__file__).resolve().parent.parent
 GUEST = HERE / "guest"
+P2PCTL = HERE.parent / "tools" / "pci" / "p2pctl"
 SCENARIOS = HERE / "scenarios"
+USERS = """\
+root:x:0:0::/:/bin/sh
+nobody:x:65534:65534::/:/bin/sh
+"""
 
 
 def scenario_names():
@@ -38,7 +44,7 @@ def scenario_summary(name):
 
 
 def build_programs(directory):
-    """Compile the guest's programs that are older than their sources."""
+    """Compile the guest's programs that are older than what they are of."""
     directory.mkdir(parents=True, exist_ok=True)
     headers = list(GUEST.glob("*.h"))
     programs = []
@@ -61,7 +67,18 @@ def build_programs(directory):
         if result.returncode:
             raise LabError(f"{source} does not compile:\n{result.stderr}")
         partial.rename(program)
-    return programs
+    return [*programs, build_p2pctl(directory / "p2pctl")]
+
+
+def build_p2pctl(directory):
+    """p2pctl has its own Makefile, which knows what is to be compiled."""
+    directory.mkdir(exist_ok=True)
+    result = subprocess.run(
+        ["make", "-s", "-C", str(P2PCTL), f"O={directory}/", "STATIC=1"],
+        capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise LabError(f"{P2PCTL} does not compile:\n{result.stderr}")
+    return directory / "p2pctl"
 
 
 class Archive:
@@ -97,7 +114,7 @@ class Archive:
 
 def machine_words(machine):
     """/lab/machine: shell assignments."""
-    lines = []
+    lines = [f"CPU={machine.cpu}"]
     for role, name in machine.roles.items():
         lines.append(f"{role.upper()}={name}")
     if "provider" in machine.roles:
@@ -106,13 +123,26 @@ def machine_words(machine):
     return "".join(line + "\n" for line in lines)
 
 
+def witness(provider, client):
+    """
+    Who can try a route with data: "drive" if a drive is the client of another
+    one's memory; "edu" if the DMA test device is the client, which can be told
+    to do DMA without any driver; "none" otherwise.
+    """
+    if client.type == "nvme" and provider.type == "nvme":
+        return "drive"
+    return "edu" if client.type == "edu" else "none"
+
+
 def route_words(machine):
-    """/lab/routes: provider, client, type, distance, reason."""
+    """/lab/routes: witness, provider, client, type, distance, reason, port."""
     lines = []
     for route in machine.routes:
+        tried = witness(machine.device(route.provider),
+                        machine.device(route.client))
         distance = "-" if route.distance is None else route.distance
-        lines.append(f"{route.provider} {route.client} {route.type} "
-                     f"{distance} {route.reason or '-'}\n")
+        lines.append(f"{tried} {route.provider} {route.client} {route.type} "
+                     f"{distance} {route.reason or '-'} {route.port or '-'}\n")
     return "".join(lines)
 
 
@@ -123,13 +153,15 @@ def build_initramfs(path, machine, programs):
         raise LabError("busybox is needed inside the lab's machines and is "
                        "not installed; run 'scripts/install-deps'.")
     archive = Archive()
-    for name in ("dev", "bin", "lab", "lab/bin", "lab/scenarios"):
+    for name in ("dev", "bin", "etc", "lab", "lab/bin", "lab/scenarios"):
         archive.directory(name)
     archive.console()
     archive.file("bin/busybox", pathlib.Path(busybox).read_bytes())
     archive.file("init", (GUEST / "init").read_bytes())
     for name in ("lib.sh", "welcome"):
         archive.file(f"lab/{name}", (GUEST / name).read_bytes(), 0o644)
+    archive.file("etc/passwd", USERS.encode(), 0o644)
+    archive.file("etc/group", b"root:x:0:\nnogroup:x:65534:\n", 0o644)
     archive.file("lab/machine", machine_words(machine).encode(), 0o644)
     archive.file("lab/routes", route_words(machine).encode(), 0o644)
     for name in scenario_names():

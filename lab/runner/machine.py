@@ -20,16 +20,24 @@ options = "..." for what QEMU's device takes.
 Each [[device]] has a type, a name, and the name of the device that it is
 plugged into (below; left out, it sits in the root complex).  slot and
 function fix its place, which makes multi-function devices.  The types are in
-DEVICE_TYPES, with the keys that each takes.
+DEVICE_TYPES, with the keys that each takes.  A drive with functions = N stands
+for N drives, which are the functions 0 to N-1 of one device in that slot; 0
+to N-1 is appended to its name.  A drive with later = true is not there when
+the machine boots; the scenario plugs it into a port, and the ports of such a
+machine do hotplug as hardware does, not through the firmware.
 
 Each [[route]] is the expected verdict of the kernel for one provider and one
 client: type, and distance unless the type is "unsupported"; reason if the
-machine exists to show that reason.
+machine exists to show that reason, and port, the port that decides, likewise.
+provider and client may be patterns such as "b[0-3]" or "*"; the route is then
+expected of every device that can be in that place: all endpoints as clients,
+all that have memory as providers.
 
 A mistake is reported with the file's name and the key that is wrong.
 """
 
 import dataclasses
+import fnmatch
 import pathlib
 import re
 import tomllib
@@ -49,9 +57,10 @@ TOP_KEYS = {
     "device": list, "route": list,
 }
 ROUTE_KEYS = {"provider": str, "client": str, "type": str, "distance": int,
-              "reason": str}
+              "reason": str, "port": str}
 COMMON_KEYS = {"type": str, "name": str, "below": str, "slot": int,
                "function": int}
+MAX_FUNCTIONS = 8           # of one device, without virtual functions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +78,9 @@ DEVICE_TYPES = {
     "switch": DeviceType("switch", True, {}),
     "switch-port": DeviceType("switch port", True, {"acs": bool}),
     "pci-bridge": DeviceType("PCIe-to-PCI bridge", True, {}),
-    "nvme": DeviceType("NVMe drive", False, {"cmb": str, "disk": str}),
+    "nvme": DeviceType("NVMe drive", False,
+                       {"cmb": str, "disk": str, "functions": int,
+                        "later": bool}),
     "ivshmem": DeviceType("shared memory device", False, {"memory": str}),
     "edu": DeviceType("DMA test device", False, {}),
     "e1000e": DeviceType("network card", False, {}),
@@ -89,6 +100,20 @@ class Device:
     def words(self):
         return DEVICE_TYPES[self.type].words
 
+    @property
+    def later(self):
+        """Is it plugged in by the scenario only?"""
+        return self.settings.get("later", False)
+
+    @property
+    def memory(self):
+        """Bytes of memory that it can provide."""
+        return self.settings.get("cmb") or self.settings.get("memory", 0)
+
+    @property
+    def carries(self):
+        return DEVICE_TYPES[self.type].carries
+
 
 @dataclasses.dataclass(frozen=True)
 class Route:
@@ -98,6 +123,7 @@ class Route:
     type: str
     distance: int | None
     reason: str | None
+    port: str | None        # name of the port that decides
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,9 +153,12 @@ class Machine:
         """
         The NVMe namespace number of a drive, different for each drive of the
         machine: QEMU's trace names the namespace of a command but not the
-        controller, so this number is what tells the controllers apart.
+        controller, so this number is what tells the controllers apart.  A
+        drive that is plugged in later has the first one, because QEMU gives
+        it no other.
         """
-        return 1 + [dev.name for dev in self.drives()].index(name)
+        order = sorted(self.drives(), key=lambda dev: not dev.later)
+        return 1 + [dev.name for dev in order].index(name)
 
     def roles_of(self, name):
         return [role for role in ROLES if self.roles.get(role) == name]
@@ -194,8 +223,6 @@ class _Reader:
         if not re.fullmatch(r"[a-z][a-z0-9]*", table["name"]):
             self.fail(f"{where}: a name is a small letter followed by small "
                       "letters and digits")
-        if table["name"] in known:
-            self.fail(f"{where}: the name is taken by another device")
         below = table.get("below", "")
         if below and below not in known:
             self.fail(f"{where}: below = \"{below}\", but no device of that "
@@ -209,8 +236,9 @@ class _Reader:
                       "below a device of type switch")
         place = ""
         if "slot" in table or "function" in table:
-            self.need(where, table, "slot", "function")
-            place = f"{table['slot']:x}.{table['function']:x}"
+            self.need(where, table, "slot", "functions" if "functions" in table
+                      else "function")
+            place = f"{table['slot']:x}.{table.get('function', 0):x}"
         settings = {key: table[key] for key in kind.keys if key in table}
         for key in ("cmb", "disk", "memory"):
             if key in settings:
@@ -219,27 +247,79 @@ class _Reader:
             self.need(where, table, "disk")
             if settings.get("cmb", 1 << 20) % (1 << 20):
                 self.fail(f"{where}: 'cmb' must be whole mebibytes")
+            self.check_later(where, table, known)
         if table["type"] == "host-bridge":
             self.need(where, table, "bus-number")
         if table["type"] == "ivshmem":
             self.need(where, table, "memory")
         return Device(table["name"], table["type"], below, place, settings)
 
-    def route(self, number, table, known):
+    def check_later(self, where, table, known):
+        if not table.get("later"):
+            return
+        for key in ("below", "slot", "functions"):
+            if key in table:
+                self.fail(f"{where}: '{key}' makes no sense with later = "
+                          "true; the scenario says where it is plugged in")
+        if any(dev.later for dev in known.values()):
+            self.fail(f"{where}: only one drive can be plugged in later")
+
+    def functions(self, dev, table):
+        """The devices that one table describes."""
+        if "functions" not in table:
+            return [dev]
+        where = f"device {dev.name}"
+        self.need(where, table, "slot")
+        if "function" in table:
+            self.fail(f"{where}: 'function' and 'functions' exclude each "
+                      "other")
+        if not 2 <= table["functions"] <= MAX_FUNCTIONS:
+            self.fail(f"{where}: 'functions' must be 2 to {MAX_FUNCTIONS}, "
+                      f"not {table['functions']}")
+        return [dataclasses.replace(dev, name=f"{dev.name}{number}",
+                                    place=f"{table['slot']:x}.{number:x}")
+                for number in range(table["functions"])]
+
+    def routes(self, number, table, known):
+        """The routes that one table describes."""
         where = f"route {number}"
         self.check_keys(where, table, ROUTE_KEYS)
         self.need(where, table, "provider", "client", "type")
-        for key in ("provider", "client"):
-            if table[key] not in known:
-                self.fail(f"{where}: {key} = \"{table[key]}\", but the "
-                          "machine has no device of that name")
         if table["type"] not in ROUTE_TYPES:
             self.fail(f"{where}: unknown type '{table['type']}'; "
                       f"known are: {', '.join(ROUTE_TYPES)}")
         if table["type"] != "unsupported":
             self.need(where, table, "distance")
-        return Route(table["provider"], table["client"], table["type"],
-                     table.get("distance"), table.get("reason"))
+        if "port" in table and table["port"] not in known:
+            self.fail(f"{where}: port = \"{table['port']}\", but the machine "
+                      "has no device of that name")
+        ends = {}
+        for key in ("provider", "client"):
+            ends[key] = [
+                dev.name for dev in known.values()
+                if fnmatch.fnmatchcase(dev.name, table[key])
+                and not dev.carries and not dev.later
+                and (key == "client" or dev.memory)]
+            if not ends[key]:
+                self.fail(f"{where}: {key} = \"{table[key]}\", but when the "
+                          "machine boots it has no device of that name that "
+                          f"can be a {key}")
+        return [Route(provider, client, table["type"], table.get("distance"),
+                      table.get("reason"), table.get("port"))
+                for provider in ends["provider"] for client in ends["client"]]
+
+    def all_routes(self, top, known):
+        """The routes of all tables; each pair once."""
+        routes = {}
+        for number, table in enumerate(top.get("route", []), start=1):
+            for route in self.routes(number, table, known):
+                pair = (route.provider, route.client)
+                if pair in routes:
+                    self.fail(f"route {number}: the route between provider "
+                              f"'{pair[0]}' and client '{pair[1]}' is in the "
+                              "file already")
+                routes[pair] = route
+        return tuple(routes.values())
 
     def machine(self, name, top):
         self.check_keys("top level", top, TOP_KEYS)
@@ -247,7 +327,11 @@ class _Reader:
         known = {}
         for table in top["device"]:
             dev = self.device(table, known)
-            known[dev.name] = dev
+            for function in self.functions(dev, table):
+                if function.name in known:
+                    self.fail(f"device {dev.name}: the name '{function.name}' "
+                              "is taken by another device")
+                known[function.name] = function
         roles = top.get("roles", {})
         self.check_keys("roles", roles, dict.fromkeys(ROLES, str))
         for role, dev in roles.items():
@@ -261,8 +345,6 @@ class _Reader:
             if iommu["model"] not in IOMMU_DEVICES:
                 self.fail(f"iommu: unknown model '{iommu['model']}'; "
                           f"known are: {', '.join(IOMMU_DEVICES)}")
-        routes = tuple(self.route(number, table, known) for number, table
-                       in enumerate(top.get("route", []), start=1))
         return Machine(
             name=name, summary=top["summary"], cpu=top.get("cpu", "max"),
             smp=top.get("smp", 2),
@@ -271,7 +353,7 @@ class _Reader:
             kernel=self.strings(top, "kernel"),
             scenarios=self.strings(top, "scenarios"),
             roles=roles, iommu=iommu, devices=tuple(known.values()),
-            routes=routes)
+            routes=self.all_routes(top, known))
 
 
 def parse(path, text):
@@ -325,13 +407,18 @@ def _device_options(machine, dev, number, disk):
     if dev.type == "pci-bridge":
         return ["-device", f"pcie-pci-bridge,id={name}{tail}"]
     if dev.type == "nvme":
-        cmb = settings.get("cmb", 0) >> 20
-        nsid = machine.namespace_id(name)
-        return [
+        image = [
             "-blockdev", f"driver=file,filename={disk},"
             f"node-name={name}-file",
             "-blockdev", f"driver=raw,file={name}-file,"
             f"node-name={name}-disk",
+        ]
+        if dev.later:
+            return image
+        cmb = settings.get("cmb", 0) >> 20
+        nsid = machine.namespace_id(name)
+        return [
+            *image,
             "-device", f"nvme,id={name},serial={name},"
             f"cmb_size_mb={cmb}{tail}",
             "-device", f"nvme-ns,bus={name},drive={name}-disk,nsid={nsid},"
@@ -348,7 +435,19 @@ def _device_options(machine, dev, number, disk):
             "-netdev", f"hubport,hubid=0,id={name}-net",
             "-device", f"e1000e,id={name},netdev={name}-net,romfile={tail}",
         ]
-    return ["-device", f"{dev.type},id={name}{tail}"]
+    # edu; its mask of addresses is 28 bits wide unless it is told otherwise
+    return ["-device", f"edu,id={name},dma_mask=0xffffffffffffffff{tail}"]
+
+
+def plug_arguments(dev, port):
+    """
+    What QEMU's monitor is told to plug this drive into a port.  share-rw,
+    because QEMU 7.2 never quite forgets the controller that the image had
+    when it was plugged in before.
+    """
+    return {"driver": "nvme", "id": dev.name, "serial": dev.name,
+            "cmb_size_mb": dev.settings.get("cmb", 0) >> 20,
+            "drive": f"{dev.name}-disk", "share-rw": True, "bus": port}
 
 
 def qemu_options(machine, disks):
@@ -366,6 +465,9 @@ def qemu_options(machine, disks):
         extra = machine.iommu.get("options", "")
         options += ["-device", IOMMU_DEVICES[machine.iommu["model"]]
                     + (f",{extra}" if extra else "")]
+    if any(dev.later for dev in machine.devices):
+        options += ["-global",
+                    "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"]
     for number, dev in enumerate(machine.devices, start=1):
         options += _device_options(machine, dev, number, disks.get(dev.name))
     return options

@@ -25,12 +25,19 @@ REASON_WORDS = {
     "common-segment": "both share a conventional PCI segment",
     "common-switch": "a switch above both connects them, and no access "
                      "control at its ports forbids it",
+    "direct-translated": "requests with translated addresses are routed "
+                         "directly, although others are redirected",
     "cpu-forwards": "processors of this family forward traffic between "
                     "their root ports",
     "host-forwards": "this host bridge is known to forward such traffic",
+    "hypervisor-says": "the hypervisor vouches for this pair",
+    "admin-says": "the administrator allowed this host bridge, against what "
+                  "the kernel knows",
     "no-pci-client": "the client is not connected through PCI",
     "port-unreadable": "a port that decides cannot be read",
     "acs-violation": "egress control of a port forbids it",
+    "not-sent-up": "what a port redirects is not passed on to the root "
+                   "complex",
     "host-not-listed": "the way leads through a host bridge that is not "
                        "known to forward such traffic",
     "host-bridges-apart": "the two are below different host bridges",

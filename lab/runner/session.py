@@ -33,9 +33,14 @@ from .ktap import FAIL, PASS, Result
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = ROOT / "build" / "lab"
 KERNEL = ROOT / "build" / "kernel" / "arch" / "x86" / "boot" / "bzImage"
-# The emulated timer interrupt may be late on a busy host: no_timer_check.
-PARAMETERS = ("console=ttyS0", "panic=-1", "oops=panic", "no_timer_check")
+# On a busy host the emulated timer interrupt may be late (no_timer_check), and
+# an emulated processor may stand still for longer than RCU has patience for.
+PARAMETERS = ("console=ttyS0", "panic=-1", "oops=panic", "no_timer_check",
+              "rcupdate.rcu_cpu_stall_timeout=200")
 LAST_LINES = 12
+# The guest waits 5 s before it powers a slot off, for who pressed the button
+# by mistake.
+UNPLUG_PATIENCE = 60
 ROOM_FOR_LOGS = 64 << 20
 
 
@@ -213,6 +218,35 @@ class Session:
         self.current = None
         return []
 
+    def _plug(self, vm, text):
+        drive, port = channel.plug_fields(text, self.machine)
+        if not port:
+            raise channel.Refused("'port' is missing")
+        self.announce(f"plugging '{drive.name}' into '{port}'")
+        arguments = machines.plug_arguments(drive, port)
+        try:
+            vm.monitor.command("device_add", **arguments)
+        except LabError as error:
+            raise channel.Refused(str(error)) from None
+        return []
+
+    def _unplug(self, vm, text):
+        drive, _ = channel.plug_fields(text, self.machine)
+        self.announce(f"unplugging '{drive.name}'")
+        try:
+            vm.monitor.command("device_del", id=drive.name)
+        except LabError as error:
+            raise channel.Refused(str(error)) from None
+        # QEMU 7.2 keeps NVMe controllers in its memory and thus never reports
+        # one as deleted; that it has left the bus is what counts.
+        deadline = time.monotonic() + UNPLUG_PATIENCE
+        while topology.present(vm.monitor, drive.name):
+            if time.monotonic() > deadline:
+                raise channel.Refused("the guest has not let go of "
+                                      f"'{drive.name}' in {UNPLUG_PATIENCE} s")
+            time.sleep(0.2)
+        return []
+
     def handle(self, vm, request):
         """Answer one request; True when the scenario is over."""
         if request.word == "done":
@@ -228,6 +262,10 @@ class Session:
                 lines = self._begin(vm, request.text)
             elif request.word == "end":
                 lines = self._end(vm, request.text)
+            elif request.word == "plug":
+                lines = self._plug(vm, request.text)
+            elif request.word == "unplug":
+                lines = self._unplug(vm, request.text)
             else:
                 raise channel.Refused(f"'{request.word}' is not a request")
         except channel.Refused as refused:

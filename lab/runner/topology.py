@@ -140,6 +140,12 @@ def parse_ram(text):
     return joined
 
 
+def present(monitor, name):
+    """Is there a device of that name on any bus at this moment?"""
+    tree = Topology(parse_pci(monitor.command("query-pci")), [])
+    return tree.by_name(name) is not None
+
+
 def ask(monitor):
     """The topology at this moment."""
     return Topology(parse_pci(monitor.command("query-pci")),

@@ -36,6 +36,14 @@ client = "src"
 type = "bus-address"
 distance = 0
 """
+LATER = """
+[[device]]
+type = "nvme"
+name = "spare"
+cmb = "16M"
+disk = "32M"
+later = true
+"""
 
 
 def options(text):
@@ -87,7 +95,7 @@ class Parsing(unittest.TestCase):
 
     def test_name_taken(self):
         self.refused(SWITCH.replace('name = "src"', 'name = "dn0"'),
-                     "the name is taken")
+                     "is taken by another device")
 
     def test_below_unknown(self):
         self.refused(SWITCH.replace('below = "dn0"', 'below = "dn7"'),
@@ -122,6 +130,60 @@ class Parsing(unittest.TestCase):
     def test_unknown_route_type(self):
         self.refused(SWITCH + ROUTE.replace("bus-address", "tunnel"),
                      "unknown type 'tunnel'")
+
+    def test_route_to_unknown(self):
+        self.refused(SWITCH + ROUTE.replace('client = "src"',
+                                            'client = "dst"'),
+                     "route 1", 'client = "dst"')
+
+    def test_route_from_what_has_no_memory(self):
+        text = SWITCH.replace('cmb = "64M"\n', "")
+        self.refused(text + ROUTE, 'provider = "src"', "can be a provider")
+
+    def test_route_with_unknown_port(self):
+        self.refused(SWITCH + ROUTE + 'port = "dn7"\n', "route 1", "dn7")
+
+    def test_route_twice(self):
+        self.refused(SWITCH + ROUTE + ROUTE.replace('"src"', '"*"'),
+                     "route 2", "in the file already")
+
+    def test_functions(self):
+        text = SWITCH.replace('disk = "32M"',
+                              'disk = "32M"\nslot = 0\nfunctions = 3\n')
+        text = text.replace('provider = "src"', 'provider = "src1"')
+        box = machine.parse("x.toml", text + ROUTE.replace(
+            'provider = "src"', 'provider = "src1"').replace(
+            'client = "src"', 'client = "src[02]"'))
+        self.assertEqual([drive.name for drive in box.drives()],
+                         ["src0", "src1", "src2"])
+        self.assertEqual([drive.place for drive in box.drives()],
+                         ["0.0", "0.1", "0.2"])
+        self.assertEqual([(route.provider, route.client)
+                          for route in box.routes],
+                         [("src1", "src0"), ("src1", "src2")])
+
+    def test_too_many_functions(self):
+        self.refused(SWITCH + "slot = 0\nfunctions = 9\n", "2 to 8")
+        self.refused(SWITCH + "functions = 2\n", "'slot' is missing")
+        self.refused(SWITCH + "slot = 0\nfunction = 1\nfunctions = 2\n",
+                     "exclude")
+
+    def test_name_of_a_function_taken(self):
+        self.refused(SWITCH + '[[device]]\ntype = "nvme"\nname = "sr"\n'
+                     'disk = "1M"\nslot = 9\nfunctions = 2\n[[device]]\n'
+                     'type = "edu"\nname = "sr1"\n', "device sr1", "taken")
+
+    def test_later(self):
+        text = SWITCH + LATER
+        box = machine.parse("x.toml", text)
+        # QEMU gives it the first namespace number
+        self.assertEqual(box.namespace_id("spare"), 1)
+        self.assertEqual(box.namespace_id("src"), 2)
+        self.refused(text + 'below = "dn0"\n', "'below' makes no sense")
+        self.refused(text + LATER.replace("spare", "third"), "only one drive")
+        self.refused(text + ROUTE.replace('client = "src"',
+                                          'client = "spare"'),
+                     'client = "spare"')
 
     def test_unknown_machine(self):
         with self.assertRaises(LabError) as caught:
@@ -158,6 +220,19 @@ class Options(unittest.TestCase):
         text = SWITCH.replace('below = "sw0"', 'below = "sw0"\nacs = true')
         self.assertIn("pcie-root-port,id=dn0", options(text))
 
+    def test_later(self):
+        box = machine.parse("x.toml", SWITCH + LATER)
+        found = " ".join(machine.qemu_options(
+            box, {"src": "src.img", "spare": "spare.img"}))
+        self.assertIn("node-name=spare-disk", found)
+        self.assertNotIn("id=spare", found)
+        self.assertIn("bridge-support=off", found)
+        self.assertNotIn("bridge-support=off", options(SWITCH))
+        arguments = machine.plug_arguments(box.device("spare"), "dn0")
+        self.assertEqual((arguments["bus"], arguments["drive"],
+                          arguments["cmb_size_mb"]),
+                         ("dn0", "spare-disk", 16))
+
     def test_iommu_comes_before_the_devices(self):
         found = options(SWITCH + '[iommu]\nmodel = "intel"\n'
                         'options = "intremap=on"\n')
@@ -174,7 +249,8 @@ class Options(unittest.TestCase):
                         'slot = 3\nfunction = 1\n')
         self.assertIn("pxb-pcie,id=hb1,bus_nr=64", found)
         self.assertIn("pcie-pci-bridge,id=pb0,bus=hb1", found)
-        self.assertIn("edu,id=e0,bus=pb0,addr=3.1,multifunction=on", found)
+        self.assertIn("edu,id=e0,dma_mask=0xffffffffffffffff,bus=pb0,"
+                      "addr=3.1,multifunction=on", found)
 
     def test_other_endpoints(self):
         found = options('summary = "a test"\n[[device]]\n'

@@ -27,6 +27,14 @@ disk = "2M"
 type = "nvme"
 name = "dst"
 disk = "2M"
+[[device]]
+type = "root-port"
+name = "rp1"
+[[device]]
+type = "nvme"
+name = "spare"
+disk = "2M"
+later = true
 """
 BEGIN = ("label=one via=src from=src from_offset=0 to=dst to_offset=0 "
          f"bytes={MIB}")
@@ -129,11 +137,43 @@ class Run(Fixture):
                 (f"@begin {BEGIN}".replace("to=dst", "to=nvme7"), "no drive"),
                 (f"@begin {BEGIN}".replace("to_offset=0", "to_offset=9999999"),
                  "beyond the end"),
-                ("@end label=one", "no copy")):
+                ("@end label=one", "no copy"),
+                ("@plug drive=src port=rp1", "no drive 'src' that can be"),
+                ("@plug drive=spare port=dst", "no port 'dst'"),
+                ("@plug drive=spare", "'port' is missing"),
+                ("@unplug drive=dst", "no drive 'dst' that can be")):
             with self.subTest(request):
                 answer = self.ask(request)
                 self.assertTrue(answer.startswith("@error "), answer)
                 self.assertIn(part, answer)
+
+    def test_plug(self):
+        asked = []
+        self.vm.monitor = types.SimpleNamespace(
+            command=lambda name, **words: asked.append((name, words["bus"])))
+        self.assertEqual(self.ask("@plug drive=spare port=rp1"), "@end\n")
+        self.assertEqual(asked, [("device_add", "rp1")])
+
+    def test_plug_that_qemu_refuses(self):
+        def command(name, **words):
+            raise LabError("QEMU's monitor refused a command: bus full.")
+        self.vm.monitor = types.SimpleNamespace(command=command)
+        for request in ("@plug drive=spare port=rp1", "@unplug drive=spare"):
+            self.assertIn("bus full", self.ask(request))
+
+    def unplug(self, present):
+        self.vm.monitor = types.SimpleNamespace(
+            command=lambda name, **words: None)
+        with mock.patch("runner.topology.present",
+                        lambda monitor, name: present.pop(0)), \
+                mock.patch("runner.session.UNPLUG_PATIENCE", 0.3):
+            return self.ask("@unplug drive=spare")
+
+    def test_unplug(self):
+        self.assertEqual(self.unplug([True, False]), "@end\n")
+
+    def test_unplug_that_does_not_happen(self):
+        self.assertIn("not let go of 'spare'", self.unplug([True] * 9))
 
     def test_two_copies_at_once(self):
         self.ask(f"@begin {BEGIN}")
