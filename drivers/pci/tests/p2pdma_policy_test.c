@@ -45,13 +45,12 @@
 #include <linux/namei.h>
 #include <linux/panic.h>
 #include <linux/pci.h>
+#include <linux/processor.h>
 #include <linux/pci-ats.h>
 #include <linux/sizes.h>
 #include <linux/string.h>
 #include <linux/topology.h>
 #include <linux/uaccess.h>
-
-#include <asm/processor.h>
 
 #include "../pci.h"
 #include "../p2pdma.h"
