@@ -349,12 +349,14 @@ static int node_distance_many(struct pci_dev *provider, struct device **clients,
 	int node = dev_to_node(&provider->dev);
 	int i, client_node, sum = 0;
 
+	if (node == NUMA_NO_NODE)
+		return LOCAL_DISTANCE * nr_clients;
+
 	for (i = 0; i < nr_clients; i++) {
 		client_node = dev_to_node(clients[i]);
-		if (node != NUMA_NO_NODE && client_node != NUMA_NO_NODE)
-			sum += node_distance(client_node, node);
-		else
-			sum += LOCAL_DISTANCE;
+		sum += client_node == NUMA_NO_NODE ?
+			       LOCAL_DISTANCE :
+			       node_distance(client_node, node);
 	}
 
 	return sum;

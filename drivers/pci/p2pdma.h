@@ -105,6 +105,7 @@ void pci_p2pdma_route_describe(struct seq_buf *s, struct pci_dev *provider,
 const char *pci_p2pdma_type_name(enum pci_p2pdma_map_type type);
 const char *pci_p2pdma_reason_name(enum pci_p2pdma_reason reason);
 const char *pci_p2pdma_reason_text(enum pci_p2pdma_reason reason);
+const char *pci_p2pdma_port_name(const struct pci_p2pdma_route *route);
 
 /* drivers/pci/p2pdma_verdict.c */
 void pci_p2pdma_verdicts_init(struct p2pdma_verdicts *v);

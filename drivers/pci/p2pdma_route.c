@@ -137,6 +137,24 @@ const char *pci_p2pdma_reason_text(enum pci_p2pdma_reason reason)
 	return reasons[reason].sentence;
 }
 
+/**
+ * pci_p2pdma_port_name - the port whose access control decided
+ * @route: the verdict
+ *
+ * Return: its name, or "none" if no port had a say.
+ */
+const char *pci_p2pdma_port_name(const struct pci_p2pdma_route *route)
+{
+	if (route->request_port)
+		return pci_name(route->request_port);
+	if (route->completion_port)
+		return pci_name(route->completion_port);
+	if (route->up_port)
+		return pci_name(route->up_port);
+
+	return "none";
+}
+
 /*
  * Where two paths part: the last device of each path below the bridge at which
  * they meet.  A side is NULL if its device is that bridge itself.  The bridge
@@ -151,9 +169,10 @@ struct junction {
 
 static unsigned int links_to_root(struct pci_dev *pdev)
 {
-	unsigned int links = 0;
+	struct pci_bus *bus = pci_physfn(pdev)->bus;
+	unsigned int links = 1;
 
-	for (; pdev; pdev = pci_upstream_bridge(pdev))
+	for (; !pci_is_root_bus(bus); bus = bus->parent)
 		links++;
 
 	return links;
@@ -170,23 +189,23 @@ static void find_junction(struct pci_dev *provider, struct pci_dev *client,
 	j->provider_side = NULL;
 	j->client_side = NULL;
 
-	while (p != c) {
-		unsigned int level = max(up_p, up_c);
-
-		if (up_p == level) {
-			j->provider_side = p;
-			p = pci_upstream_bridge(p);
-			up_p--;
-		}
-		if (up_c == level) {
-			j->client_side = c;
-			c = pci_upstream_bridge(c);
-			up_c--;
-		}
+	for (; up_p > up_c; up_p--) {
+		j->provider_side = p;
+		p = pci_upstream_bridge(p);
+	}
+	for (; up_c > up_p; up_c--) {
+		j->client_side = c;
+		c = pci_upstream_bridge(c);
+	}
+	for (; p != c; up_p--) {
+		j->provider_side = p;
+		j->client_side = c;
+		p = pci_upstream_bridge(p);
+		c = pci_upstream_bridge(c);
 	}
 
 	j->bridge = p;
-	j->distance = total - up_p - up_c;
+	j->distance = total - 2 * up_p;
 }
 
 /*
@@ -368,12 +387,13 @@ static bool bus_offset_is_zero(struct pci_dev *pdev)
 static void judge_ports(const struct junction *j, struct pci_dev *client,
 			struct pci_p2pdma_route *route)
 {
-	enum p2pdma_acs_fate request, translated, completion;
+	enum p2pdma_acs_fate request, completion, translated = P2PDMA_ACS_UNKNOWN;
 	struct p2pdma_acs_port port;
 
 	read_port(j->client_side, j->provider_side, &port);
 	request = p2pdma_acs_request(&port);
-	translated = p2pdma_acs_translated(&port);
+	if (client->ats_enabled)
+		translated = p2pdma_acs_translated(&port);
 	read_port(j->provider_side, NULL, &port);
 	completion = p2pdma_acs_completion(&port);
 
@@ -386,13 +406,13 @@ static void judge_ports(const struct junction *j, struct pci_dev *client,
 		refuse(route, PCI_P2PDMA_PORT_UNREADABLE);
 	} else if (request == P2PDMA_ACS_BLOCK) {
 		refuse(route, PCI_P2PDMA_ACS_VIOLATION);
-	} else if (client->ats_enabled && translated == P2PDMA_ACS_BLOCK) {
+	} else if (translated == P2PDMA_ACS_BLOCK) {
 		route->request_port = j->client_side;
 		refuse(route, PCI_P2PDMA_ACS_VIOLATION);
 	} else if (completion == P2PDMA_ACS_DIRECT &&
 		   request == P2PDMA_ACS_DIRECT) {
 		route->type = PCI_P2PDMA_MAP_BUS_ADDR;
-	} else if (completion == P2PDMA_ACS_DIRECT && client->ats_enabled &&
+	} else if (completion == P2PDMA_ACS_DIRECT &&
 		   translated == P2PDMA_ACS_DIRECT &&
 		   bus_offset_is_zero(j->provider_side)) {
 		route->type = PCI_P2PDMA_MAP_THRU_HOST_BRIDGE;

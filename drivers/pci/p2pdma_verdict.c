@@ -6,15 +6,20 @@
  * which is slow.  Verdicts are therefore kept in a hash table for each
  * provider.  A slot of the table is one word, with domain and routing ID of
  * the client, type and distance, so that it is read and replaced as a whole.
- * Slots are only ever filled; the table is replaced by a larger one before it
- * is half full, so that looking a client up takes few steps.
+ * The table is replaced by a larger one before it is half full, so that looking
+ * a client up takes few steps.
  *
  * A table carries the generation in which its verdicts were made.  Whatever
  * may change a route (a device that comes or goes, access control, address
  * decoding, host policy) advances the generation, upon which older tables
- * count no longer.  There is nothing to flush and nobody to wait for.  The
- * generation is sampled before any register is read, so that a change in the
- * meantime makes the new verdict stale as well.
+ * count no longer.  There is nobody to wait for: the next verdict empties the
+ * table and gives it the new generation.  The generation is sampled before any
+ * register is read, so that a change in the meantime makes the new verdict
+ * stale as well.
+ *
+ * A reader compares the generations first and reads the slot afterwards.  If
+ * the table is emptied in between, what it finds is the verdict that was right
+ * when it came, a newer one, or none; never one that is older.
  *
  * Locking: readers are in an RCU read-side section and take no lock.  A verdict
  * is stored under the table's lock with interrupts off, as the DMA mapping path
@@ -26,6 +31,7 @@
 #include <linux/atomic.h>
 #include <linux/bitfield.h>
 #include <linux/bitops.h>
+#include <linux/hash.h>
 #include <linux/init.h>
 #include <linux/notifier.h>
 #include <linux/panic.h>
@@ -33,6 +39,7 @@
 #include <linux/rcupdate.h>
 #include <linux/seq_buf.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/xarray.h>
 
 #include "p2pdma.h"
@@ -43,17 +50,18 @@
 static atomic64_t p2pdma_generation = ATOMIC64_INIT(0);
 
 /* A slot: no verdict has type zero, so neither is a slot in use */
-#define SLOT_CLIENT		GENMASK_ULL(47, 0)
-#define SLOT_TYPE		GENMASK_ULL(49, 48)
-#define SLOT_DISTANCE		GENMASK_ULL(63, 50)
+#define SLOT_TYPE		GENMASK_ULL(1, 0)
+#define SLOT_DISTANCE		GENMASK_ULL(15, 2)
+#define SLOT_CLIENT		GENMASK_ULL(63, 16)
 
-/* Power of two; enough for most machines */
-#define SLOTS_MIN		64
+/* A provider usually has a few clients */
+#define SLOTS_MIN_SHIFT		2
 
+/* There are 1 << slots_shift slots, of which @used are in use */
 struct p2pdma_verdict_table {
 	struct rcu_head	rcu;
 	u64		generation;
-	unsigned int	mask;
+	unsigned int	slots_shift;
 	unsigned int	used;
 	u64		slot[];
 };
@@ -90,38 +98,42 @@ static u64 client_key(struct pci_dev *client)
 	       pci_dev_id(client);
 }
 
-/*
- * Clients are mostly function 0 of many buses, or many functions of one bus:
- * either way they get slots of their own.
- */
-static unsigned int client_hash(u64 key)
+static unsigned int nr_slots(const struct p2pdma_verdict_table *table)
 {
-	return (key >> 8) ^ ror8(key, 3);
+	return 1U << table->slots_shift;
 }
 
-/* The slot of a client, or the empty one where it belongs */
-static u64 *find_slot(struct p2pdma_verdict_table *table, u64 key)
+/* Where to look for a client, on from where @i slots are taken by others */
+static __always_inline unsigned int
+probe(const struct p2pdma_verdict_table *table, u64 key, unsigned int i)
 {
-	unsigned int i = client_hash(key);
-	u64 *slot, val;
-
-	for (;; i++) {
-		slot = &table->slot[i & table->mask];
-		val = READ_ONCE(*slot);
-		if (!val || (val & SLOT_CLIENT) == key)
-			return slot;
-	}
+	return (hash_64(key, table->slots_shift) + i) & (nr_slots(table) - 1);
 }
 
-static struct p2pdma_verdict_table *new_table(u64 generation, size_t slots)
+/* The verdict on a client that a table holds, or zero */
+static __always_inline u64 read_slot(const struct p2pdma_verdict_table *table,
+				     u64 key)
+{
+	unsigned int i = 0;
+	u64 val;
+
+	val = READ_ONCE(table->slot[hash_64(key, table->slots_shift)]);
+	while (unlikely(val && FIELD_GET(SLOT_CLIENT, val) != key))
+		val = READ_ONCE(table->slot[probe(table, key, ++i)]);
+
+	return val;
+}
+
+static struct p2pdma_verdict_table *new_table(u64 generation,
+					      unsigned int slots_shift)
 {
 	struct p2pdma_verdict_table *table;
 
-	table = kzalloc(struct_size(table, slot, slots),
+	table = kzalloc(struct_size(table, slot, 1U << slots_shift),
 			GFP_ATOMIC | __GFP_NOWARN);
 	if (table) {
 		table->generation = generation;
-		table->mask = slots - 1;
+		table->slots_shift = slots_shift;
 	}
 
 	return table;
@@ -129,10 +141,25 @@ static struct p2pdma_verdict_table *new_table(u64 generation, size_t slots)
 
 static void fill_slot(struct p2pdma_verdict_table *table, u64 verdict)
 {
-	u64 *slot = find_slot(table, verdict & SLOT_CLIENT);
+	u64 *slot, key = FIELD_GET(SLOT_CLIENT, verdict);
+	unsigned int i = 0;
+
+	do {
+		slot = &table->slot[probe(table, key, i++)];
+	} while (*slot && FIELD_GET(SLOT_CLIENT, *slot) != key);
 
 	table->used += !*slot;
 	WRITE_ONCE(*slot, verdict);
+}
+
+/* Readers of this generation find the slots empty */
+static void empty_table(struct p2pdma_verdict_table *table, u64 generation)
+{
+	/* In whole words, unlike memset() */
+	memset64(table->slot, 0, nr_slots(table));
+	table->used = 0;
+	/* Who sees this generation sees the slots empty: see current_table() */
+	smp_store_release(&table->generation, generation);
 }
 
 /* A table of @generation with room for one more verdict */
@@ -140,34 +167,35 @@ static struct p2pdma_verdict_table *
 table_with_room(struct p2pdma_verdicts *v, u64 generation)
 {
 	struct p2pdma_verdict_table *old, *table;
-	size_t slots = SLOTS_MIN;
 	unsigned int i;
 
 	old = rcu_dereference_protected(v->table, lockdep_is_held(&v->lock));
-	if (old) {
-		slots = old->mask + 1;
-		/* What was decided before the last change is of no use */
-		if (old->generation > generation)
-			return NULL;
-		if (old->generation == generation) {
-			if (old->used < slots / 2)
-				return old;
-			slots *= 2;
-		}
+	if (!old) {
+		table = new_table(generation, SLOTS_MIN_SHIFT);
+		rcu_assign_pointer(v->table, table);
+		return table;
 	}
 
-	table = new_table(generation, slots);
+	/* What was decided before the last change is of no use */
+	if (old->generation > generation)
+		return NULL;
+	if (old->generation < generation) {
+		empty_table(old, generation);
+		return old;
+	}
+	if (old->used < nr_slots(old) / 2)
+		return old;
+
+	table = new_table(generation, old->slots_shift + 1);
 	if (!table)
 		return NULL;
 
-	if (old && old->generation == generation)
-		for (i = 0; i <= old->mask; i++)
-			if (old->slot[i])
-				fill_slot(table, old->slot[i]);
+	for (i = 0; i < nr_slots(old); i++)
+		if (old->slot[i])
+			fill_slot(table, old->slot[i]);
 
 	rcu_assign_pointer(v->table, table);
-	if (old)
-		kfree_rcu(old, rcu);
+	kfree_rcu(old, rcu);
 	return table;
 }
 
@@ -239,18 +267,6 @@ static void note_override(struct pci_p2pdma *p2p, struct pci_dev *provider,
 			 pci_name(provider));
 }
 
-static const char *route_port_name(const struct pci_p2pdma_route *route)
-{
-	if (route->request_port)
-		return pci_name(route->request_port);
-	if (route->completion_port)
-		return pci_name(route->completion_port);
-	if (route->up_port)
-		return pci_name(route->up_port);
-
-	return "none";
-}
-
 /* When a new verdict goes to the log */
 enum say {
 	SAY_NOTHING,
@@ -271,10 +287,7 @@ static noinline u64 make_verdict(struct pci_p2pdma *p2p,
 	u64 verdict;
 
 	pci_p2pdma_route_decide(provider, client, &route);
-	trace_p2pdma_route(pci_name(provider), pci_name(client),
-			   pci_p2pdma_type_name(route.type), route.distance,
-			   pci_p2pdma_reason_name(route.reason),
-			   route_port_name(&route));
+	trace_p2pdma_route(provider, client, &route);
 
 	verdict = FIELD_PREP(SLOT_CLIENT, client_key(client)) |
 		  FIELD_PREP(SLOT_TYPE, route.type) |
@@ -291,17 +304,33 @@ static noinline u64 make_verdict(struct pci_p2pdma *p2p,
 	return verdict;
 }
 
-/* The verdict on a client if a current one is kept, or zero */
-static u64 kept_verdict(struct pci_p2pdma *p2p, struct pci_dev *client)
+/* The verdicts on clients of a provider, or NULL if they count no longer */
+static __always_inline const struct p2pdma_verdict_table *
+current_table(struct pci_p2pdma *p2p)
 {
-	struct p2pdma_verdict_table *table;
+	const struct p2pdma_verdict_table *table;
+	u64 generation;
 
 	table = rcu_dereference(p2p->verdicts.table);
-	if (!table ||
-	    table->generation != atomic64_read_acquire(&p2pdma_generation))
+	if (unlikely(!table))
+		return NULL;
+
+	/* Slots are read after it; pairs with empty_table() */
+	generation = smp_load_acquire(&table->generation);
+	if (unlikely(generation != atomic64_read_acquire(&p2pdma_generation)))
+		return NULL;
+
+	return table;
+}
+
+/* The verdict on a client in a table, or zero if there is none */
+static __always_inline u64
+kept_verdict(const struct p2pdma_verdict_table *table, struct device *client)
+{
+	if (unlikely(!client || !dev_is_pci(client)))
 		return 0;
 
-	return READ_ONCE(*find_slot(table, client_key(client)));
+	return read_slot(table, client_key(to_pci_dev(client)));
 }
 
 /**
@@ -318,22 +347,62 @@ static u64 kept_verdict(struct pci_p2pdma *p2p, struct pci_dev *client)
 enum pci_p2pdma_map_type
 pci_p2pdma_route_type(struct pci_p2pdma *p2p, struct device *client)
 {
-	enum pci_p2pdma_map_type type;
-	struct pci_dev *pdev;
-	u64 verdict;
+	const struct p2pdma_verdict_table *table;
+	u64 verdict = 0;
 
 	if (!dev_is_pci(client))
 		return PCI_P2PDMA_MAP_NOT_SUPPORTED;
 
-	pdev = to_pci_dev(client);
 	guard(rcu)();
-	verdict = kept_verdict(p2p, pdev);
-	type = FIELD_GET(SLOT_TYPE, verdict);
-	if (likely(type != PCI_P2PDMA_MAP_UNKNOWN))
-		return type;
+	table = current_table(p2p);
+	if (likely(table))
+		verdict = kept_verdict(table, client);
+	if (unlikely(!verdict))
+		verdict = make_verdict(p2p, p2p->pdev, to_pci_dev(client),
+				       SAY_REFUSAL);
 
-	verdict = make_verdict(p2p, p2p->pdev, pdev, SAY_REFUSAL);
 	return FIELD_GET(SLOT_TYPE, verdict);
+}
+
+/* Make the verdict on a client; zero if it is below no function */
+static u64 verdict_anew(struct pci_dev *provider, struct device *client,
+			bool verbose)
+{
+	struct pci_dev *pdev = pci_ancestor(client);
+
+	if (pdev)
+		return make_verdict(rcu_dereference(provider->p2pdma), provider,
+				    pdev, verbose ? SAY_ALL : SAY_NOTHING);
+
+	if (verbose && client)
+		dev_warn(client, "peer-to-peer DMA cannot reach %s: %s\n",
+			 pci_name(provider),
+			 pci_p2pdma_reason_text(PCI_P2PDMA_NO_PCI_CLIENT));
+
+	return 0;
+}
+
+/* The answer where not all that it takes is in the table, if there is one */
+static noinline int
+distance_many_anew(struct pci_dev *provider, struct device **clients,
+		   int nr_clients, bool verbose,
+		   const struct p2pdma_verdict_table *table)
+{
+	bool reachable = true;
+	int i, sum = 0;
+	u64 verdict;
+
+	for (i = 0; i < nr_clients && (reachable || verbose); i++) {
+		verdict = table ? kept_verdict(table, clients[i]) : 0;
+		if (!verdict)
+			verdict = verdict_anew(provider, clients[i], verbose);
+		if (FIELD_GET(SLOT_TYPE, verdict) <=
+		    PCI_P2PDMA_MAP_NOT_SUPPORTED)
+			reachable = false;
+		sum += FIELD_GET(SLOT_DISTANCE, verdict);
+	}
+
+	return reachable ? sum : -1;
 }
 
 /**
@@ -356,9 +425,8 @@ pci_p2pdma_route_type(struct pci_p2pdma *p2p, struct device *client)
 int pci_p2pdma_distance_many(struct pci_dev *provider, struct device **clients,
 			     int nr_clients, bool verbose)
 {
+	const struct p2pdma_verdict_table *table;
 	struct pci_p2pdma *p2p;
-	struct pci_dev *client;
-	bool reachable = true;
 	int i, sum = 0;
 	u64 verdict;
 
@@ -367,31 +435,25 @@ int pci_p2pdma_distance_many(struct pci_dev *provider, struct device **clients,
 
 	guard(rcu)();
 	p2p = rcu_dereference(provider->p2pdma);
+	table = likely(p2p && !verbose) ? current_table(p2p) : NULL;
+	if (!table)
+		return distance_many_anew(provider, clients, nr_clients,
+					  verbose, NULL);
 
-	for (i = 0; i < nr_clients && (reachable || verbose); i++) {
-		client = pci_ancestor(clients[i]);
-		if (unlikely(!client)) {
-			if (verbose && clients[i])
-				dev_warn(clients[i],
-					 "peer-to-peer DMA cannot reach %s: %s\n",
-					 pci_name(provider),
-					 pci_p2pdma_reason_text(PCI_P2PDMA_NO_PCI_CLIENT));
-			reachable = false;
-			continue;
-		}
-
-		verdict = p2p && !verbose ? kept_verdict(p2p, client) : 0;
-		if (!verdict)
-			verdict = make_verdict(p2p, provider, client,
-					       verbose ? SAY_ALL : SAY_NOTHING);
-		if (FIELD_GET(SLOT_TYPE, verdict) ==
-		    PCI_P2PDMA_MAP_NOT_SUPPORTED)
-			reachable = false;
-
+	for (i = 0; i < nr_clients; i++) {
+		verdict = kept_verdict(table, clients[i]);
+		if (unlikely(FIELD_GET(SLOT_TYPE, verdict) <=
+			     PCI_P2PDMA_MAP_NOT_SUPPORTED))
+			goto not_kept;
 		sum += FIELD_GET(SLOT_DISTANCE, verdict);
 	}
 
-	return reachable ? sum : -1;
+	return sum;
+
+not_kept:
+	if (verdict)
+		return -1;
+	return distance_many_anew(provider, clients, nr_clients, false, table);
 }
 EXPORT_SYMBOL_GPL(pci_p2pdma_distance_many);
 

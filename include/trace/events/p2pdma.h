@@ -13,20 +13,21 @@
  * the decision, or "none".
  */
 TRACE_EVENT(p2pdma_route,
-	    TP_PROTO(const char *provider, const char *client,
-		     const char *type, unsigned int distance,
-		     const char *reason, const char *port),
-	    TP_ARGS(provider, client, type, distance, reason, port),
-	    TP_STRUCT__entry(__string(provider, provider)
-			     __string(client, client)
-			     __string(type, type)
+	    TP_PROTO(const struct pci_dev *provider,
+		     const struct pci_dev *client,
+		     const struct pci_p2pdma_route *route),
+	    TP_ARGS(provider, client, route),
+	    TP_STRUCT__entry(__string(provider, pci_name(provider))
+			     __string(client, pci_name(client))
+			     __string(type, pci_p2pdma_type_name(route->type))
 			     __field(unsigned int, distance)
-			     __string(reason, reason)
-			     __string(port, port)),
+			     __string(reason,
+				      pci_p2pdma_reason_name(route->reason))
+			     __string(port, pci_p2pdma_port_name(route))),
 	    TP_fast_assign(__assign_str(provider);
 			   __assign_str(client);
 			   __assign_str(type);
-			   __entry->distance = distance;
+			   __entry->distance = route->distance;
 			   __assign_str(reason);
 			   __assign_str(port);),
 	    TP_printk("provider=%s client=%s type=%s distance=%u reason=%s port=%s",

@@ -506,6 +506,7 @@ static int link_parent(struct reader *r, struct pci_dev *pdev)
 		return bad(r, "%s and others of its bus have different parents",
 			   pdev->name);
 	bus->self = pdev->parent;
+	bus->parent = pdev->parent->bus;
 
 	return 0;
 }

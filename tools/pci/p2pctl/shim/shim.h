@@ -165,6 +165,7 @@ struct pci_host_bridge {
 #define resource_type(res)	((res)->flags & IORESOURCE_MEM)
 
 struct pci_bus {
+	struct pci_bus		*parent;
 	struct pci_dev		*self;
 	struct pci_host_bridge	*host;
 	struct pci_dev		*devs[256];
@@ -218,6 +219,11 @@ static inline struct pci_dev *pci_physfn(struct pci_dev *pdev)
 static inline struct pci_host_bridge *pci_find_host_bridge(struct pci_bus *bus)
 {
 	return bus->host;
+}
+
+static inline bool pci_is_root_bus(const struct pci_bus *bus)
+{
+	return !bus->parent;
 }
 
 static inline struct pci_dev *pci_upstream_bridge(struct pci_dev *pdev)
