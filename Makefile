@@ -17,7 +17,7 @@ export ACCEL KERNEL_SRC
 
 # The parts lean on each other and use all processors themselves.
 .NOTPARALLEL:
-.PHONY: help deps tree kernel demo test p2pctl kunit labs lab shell check clean distclean \
+.PHONY: help deps tree kernel demo test p2pctl kunit labs lab shell check series clean distclean \
 	need-scenario need-machine
 
 help: ## print this list
@@ -68,6 +68,9 @@ need-machine:
 
 check: tree ## checkpatch --strict, sparse, W=1, kernel-doc, shellcheck, users of the interface
 	@scripts/check
+
+series: tree ## make the mails of the series in build/series and prove that git am takes them
+	@scripts/series
 
 clean: ## remove what was built; keeps the unpacked stock kernel
 	@scripts/clean
