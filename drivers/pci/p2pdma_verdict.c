@@ -521,6 +521,28 @@ static bool ats_written(const struct pci_dev *pdev, int where, int size)
 }
 #endif
 
+/*
+ * The control register of ARI (PCIe r6.x sec 7.8.8.3) says in which group a
+ * function is, and whether an Egress Control Vector counts groups.  Nobody
+ * knows where the capability is, but its header is the DWORD before the one
+ * with the register: one read tells, and only if the write reached the upper
+ * half of a DWORD.  A header that cannot be read may be that of ARI.
+ */
+static bool ari_written(const struct pci_dev *pdev, int where, int size)
+{
+	int dword = ALIGN_DOWN(where, sizeof(u32));
+	u32 header;
+
+	if (dword < PCI_CFG_SPACE_SIZE + PCI_ARI_CAP ||
+	    !ranges_meet(where, size, dword + PCI_ARI_CTRL - PCI_ARI_CAP,
+			 sizeof(u16)))
+		return false;
+
+	return pci_read_config_dword(pdev, dword - PCI_ARI_CAP, &header) ||
+	       PCI_POSSIBLE_ERROR(header) ||
+	       PCI_EXT_CAP_ID(header) == PCI_EXT_CAP_ID_ARI;
+}
+
 /**
  * pci_p2pdma_config_written - take notice of a write to configuration space
  * @pdev: the device that was written to
@@ -529,8 +551,12 @@ static bool ats_written(const struct pci_dev *pdev, int where, int size)
  *
  * Called after every write by the kernel and by user space that goes through
  * the kernel.  Routes change with the control registers of Access Control
- * Services and of Address Translation Services, the Egress Control Vector, and
- * the registers of the header that decode addresses and bus numbers.
+ * Services, Address Translation Services and Alternative Routing-ID
+ * Interpretation, the Egress Control Vector, and the registers of the header
+ * that decode addresses and bus numbers.
+ *
+ * ARI Forwarding Enable of the port above has no say: it decides which
+ * functions are found, and those that come or go are noticed by themselves.
  *
  * Context: any context.
  */
@@ -542,7 +568,7 @@ void pci_p2pdma_config_written(const struct pci_dev *pdev, int where, int size)
 	if (ranges_meet(where, size, PCI_BASE_ADDRESS_0, HEADER_DECODERS) ||
 	    (pdev->acs_cap &&
 	     ranges_meet(where, size, pdev->acs_cap + PCI_ACS_CTRL, acs_size)) ||
-	    ats_written(pdev, where, size))
+	    ats_written(pdev, where, size) || ari_written(pdev, where, size))
 		pci_p2pdma_routes_changed();
 }
 

@@ -324,6 +324,8 @@ static void neighbours_keep_the_cache(struct kunit *test)
 		{ "dn1", PCI_IO_BASE_UPPER16, 2, false },
 		{ "dn1", PCI_BRIDGE_CONTROL, 2, false },
 		{ "dn1", PCI_KUNIT_POS_EXP + PCI_EXP_DEVCTL, 2, false },
+		/* ARI Forwarding Enable: which functions there are, no more */
+		{ "dn1", PCI_KUNIT_POS_EXP + PCI_EXP_DEVCTL2, 2, false },
 		{ "dn1", PCI_KUNIT_POS_ACS, 4, false },
 		{ "dn1", PCI_KUNIT_POS_ACS + PCI_ACS_CAP, 2, false },
 		{ "dn1", PCI_KUNIT_POS_ACS + PCI_ACS_CAP, 4, true },
@@ -346,16 +348,60 @@ static void neighbours_keep_the_cache(struct kunit *test)
 
 	for (i = 0; i < ARRAY_SIZE(regs); i++) {
 		p2p_ask(tree, mem, "nic");
-		reads = pci_kunit_reads(tree, NULL);
 		write_kernel(test, pci_kunit_dev(tree, regs[i].name),
 			     regs[i].where, regs[i].size,
 			     pci_kunit_get(tree, regs[i].name, regs[i].where,
 					   regs[i].size));
+		reads = pci_kunit_reads(tree, NULL);
 		KUNIT_EXPECT_EQ(test, p2p_ask(tree, mem, "nic"), 4);
 		KUNIT_EXPECT_EQ_MSG(test, pci_kunit_reads(tree, NULL) != reads,
 				    regs[i].counts, "%d bytes at %#x of %s",
 				    regs[i].size, regs[i].where, regs[i].name);
 	}
+}
+
+/*
+ * Functions that ARI puts into groups: which bit of the vector counts depends
+ * on the control registers of both (PCIe r6.x sec 7.8.8.3 and 7.7.11.4).
+ */
+static void changed_group_is_noticed(struct kunit *test)
+{
+	const int ctrl = POS_ARI + PCI_ARI_CTRL;
+	struct pci_kunit_tree *tree = p2p_functions(test);
+	struct pci_dev *f0 = pci_kunit_dev(tree, "f0");
+	struct pci_dev *f2 = p2p_provider(test, tree, "f2");
+	unsigned long reads;
+
+	p2p_add_ari(tree, "f0", 0);
+	p2p_add_ari(tree, "f2", ARI_GROUP(5));
+	pci_kunit_set_mask(tree, "f0", ctrl, 2, U16_MAX);
+	pci_kunit_set_mask(tree, "f2", ctrl, 2, U16_MAX);
+	p2p_set_ctrl(tree, "f0", PCI_ACS_EC);
+	p2p_set_vector(tree, "f0", BIT(5));
+
+	/* By function, by group, in another group */
+	KUNIT_EXPECT_EQ(test, p2p_ask(tree, f2, "f0"), 2);
+	pci_write_config_word(f0, ctrl, PCI_ARI_CTRL_ACS);
+	KUNIT_EXPECT_EQ(test, p2p_ask(tree, f2, "f0"), -1);
+	pci_write_config_word(f2, ctrl, ARI_GROUP(4));
+	KUNIT_EXPECT_EQ(test, p2p_ask(tree, f2, "f0"), 2);
+
+	/* By its upper byte, with the capability register, in vain */
+	pci_write_config_byte(f2, ctrl, ARI_GROUP(5));
+	KUNIT_EXPECT_EQ(test, p2p_ask(tree, f2, "f0"), -1);
+	pci_write_config_dword(f0, POS_ARI + PCI_ARI_CAP, 0);
+	KUNIT_EXPECT_EQ(test, p2p_ask(tree, f2, "f0"), 2);
+	reads = pci_kunit_reads(tree, NULL);
+	pci_write_config_word(f0, POS_ARI + PCI_ARI_CAP, 0);
+	KUNIT_EXPECT_EQ(test, p2p_ask(tree, f2, "f0"), 2);
+	KUNIT_EXPECT_EQ(test, pci_kunit_reads(tree, NULL), reads);
+
+	/* A function that does not tell what was written to */
+	KUNIT_EXPECT_EQ(test, p2p_ask_type(tree, f2, "f0"),
+			PCI_P2PDMA_MAP_BUS_ADDR);
+	pci_kunit_set_access(tree, "f2", PCI_KUNIT_ACCESS_ALL_ONES);
+	pci_write_config_word(f2, ctrl, ARI_GROUP(5));
+	KUNIT_EXPECT_EQ(test, p2p_ask(tree, f2, "f0"), -1);
 }
 
 /* The limit of it: I/O ports and /dev/mem lead past the kernel */
@@ -403,6 +449,7 @@ static struct kunit_case p2pdma_verdict_cases[] = {
 	KUNIT_CASE(high_domains_are_not_confused),
 	KUNIT_CASE_PARAM(changed_control_is_noticed, way_gen_params),
 	KUNIT_CASE(neighbours_keep_the_cache),
+	KUNIT_CASE(changed_group_is_noticed),
 	KUNIT_CASE(changes_behind_the_back_are_not_noticed),
 	KUNIT_CASE(hotplug_is_noticed),
 	KUNIT_CASE(p2p_has_not_complained),
