@@ -352,10 +352,16 @@ static void poke_vector(struct pci_kunit_tree *tree, const char *name,
 		      4 * dword, 4, value);
 }
 
+/* How hardware that is gone and a bus that fails look */
+static const enum pci_kunit_access modes[] = {
+	PCI_KUNIT_ACCESS_ALL_ONES, PCI_KUNIT_ACCESS_ERROR,
+};
+
 /* dn0 is port 1, dn2 is port 3, dn5 is port 40; the vector has 256 bits */
 static void egress_control(struct kunit *test)
 {
 	struct pci_kunit_tree *tree = p2p_fabric(test);
+	unsigned int i;
 
 	pci_kunit_set_acs(tree, "dn1", PCI_ACS_EC);
 	p2p_expect_direct(test, tree, "mem", "nic", PCI_P2PDMA_COMMON_SWITCH,
@@ -413,9 +419,11 @@ static void egress_control(struct kunit *test)
 			  4);
 
 	/* The target's number cannot be read; its ACS does not matter */
-	pci_kunit_set_access(tree, "dn6", PCI_KUNIT_ACCESS_ALL_ONES);
-	p2p_expect_none(test, tree, "old", "nic", PCI_P2PDMA_PORT_UNREADABLE, 4,
-			"dn1", NULL);
+	for (i = 0; i < ARRAY_SIZE(modes); i++) {
+		pci_kunit_set_access(tree, "dn6", modes[i]);
+		p2p_expect_none(test, tree, "old", "nic",
+				PCI_P2PDMA_PORT_UNREADABLE, 4, "dn1", NULL);
+	}
 }
 
 /* Ports that do not answer ------------------------------------------------ */
@@ -426,9 +434,6 @@ static void egress_control(struct kunit *test)
  */
 static void unreadable_ports(struct kunit *test)
 {
-	static const enum pci_kunit_access modes[] = {
-		PCI_KUNIT_ACCESS_ALL_ONES, PCI_KUNIT_ACCESS_ERROR,
-	};
 	/* Were it redirected, the host would forward it */
 	struct pci_kunit_tree *tree = p2p_fabric_of(test, 0x2030, 0);
 	unsigned int i;
@@ -469,6 +474,15 @@ static void disconnected_devices(struct kunit *test)
 				i == 2 ? "dn1" : NULL, i == 3 ? "dn0" : NULL);
 		pci_kunit_destroy(tree);
 	}
+
+	/* A port that has no ACS cannot tell by its registers that it is gone */
+	tree = p2p_fabric(test);
+	p2p_expect_direct(test, tree, "old", "nic", PCI_P2PDMA_COMMON_SWITCH, 4);
+	pci_dev_set_disconnected(pci_kunit_dev(tree, "dn6"), NULL);
+	p2p_expect_none(test, tree, "old", "nic", PCI_P2PDMA_PORT_UNREADABLE, 4,
+			NULL, "dn6");
+	p2p_expect_none(test, tree, "nic", "old", PCI_P2PDMA_PORT_UNREADABLE, 4,
+			"dn6", NULL);
 }
 
 /* Ways of requests -------------------------------------------------------- */
@@ -537,9 +551,6 @@ static void translated_requests_and_offset(struct kunit *test)
 /* Upstream Forwarding (PCIe r6.x sec 6.12.1.1) */
 static void redirected_inside_a_tower(struct kunit *test)
 {
-	static const enum pci_kunit_access modes[] = {
-		PCI_KUNIT_ACCESS_ALL_ONES, PCI_KUNIT_ACCESS_ERROR,
-	};
 	struct pci_kunit_tree *tree = p2p_fabric_of(test, LISTED, 0);
 	unsigned int i;
 
