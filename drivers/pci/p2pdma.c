@@ -18,8 +18,11 @@
  *
  * Life of a provider:
  *
- *  - It begins with the first resource.  A resource that cannot be added
- *    leaves no trace, and no provider if it would have been the first.
+ *  - It begins with pcim_p2pdma_init(), or with the first resource.  All its
+ *    BARs are known to the DMA mapping code from then on (linux/p2pdma.h).
+ *  - It has memory from the first resource on, is listed, and shows p2pmem in
+ *    sysfs.  A resource that cannot be added leaves no trace, and no provider
+ *    if it would have begun with it.
  *  - It ends when the driver unbinds, by device managed resources, in this
  *    order: nobody finds it any more; allocations fail; the mappings of
  *    processes are torn down; all memory that is out has to come back; then,
@@ -100,11 +103,72 @@ static void wait_for_memory(struct pci_p2pdma *p2p)
 	}
 }
 
-static void provider_release(void *data)
+/* How a client reaches memory of a BAR, for the DMA mapping code */
+static enum pci_p2pdma_map_type bar_map_type(struct p2pdma_provider *mem,
+					     struct device *client)
 {
-	struct pci_p2pdma *p2p = data;
+	struct pci_p2pdma *p2p;
+
+	guard(rcu)();
+	p2p = rcu_dereference(to_pci_dev(mem->owner)->p2pdma);
+	if (!p2p)
+		return PCI_P2PDMA_MAP_NOT_SUPPORTED;
+
+	return pci_p2pdma_route_type(p2p, client);
+}
+
+static const struct p2pdma_provider_ops bar_ops = {
+	.map_type = bar_map_type,
+};
+
+static void bars_unregister(struct pci_p2pdma *p2p)
+{
+	int bar;
+
+	for (bar = 0; bar < PCI_STD_NUM_BARS; bar++)
+		if (p2p->mem[bar].owner)
+			p2pdma_provider_unregister(&p2p->mem[bar]);
+}
+
+static int bars_register(struct pci_p2pdma *p2p)
+{
 	struct pci_dev *pdev = p2p->pdev;
-	struct p2pdma_region *region, *next;
+	struct p2pdma_provider *mem;
+	struct resource *res;
+	int bar, error;
+
+	for (bar = 0; bar < PCI_STD_NUM_BARS; bar++) {
+		res = pci_resource_n(pdev, bar);
+		if (!(res->flags & IORESOURCE_MEM) ||
+		    res->flags & IORESOURCE_UNSET)
+			continue;
+
+		mem = &p2p->mem[bar];
+		mem->ops = &bar_ops;
+		mem->range.start = res->start;
+		mem->range.end = res->end;
+		mem->bus_offset = pci_bus_address(pdev, bar) - res->start;
+		mem->owner = &pdev->dev;
+		error = p2pdma_provider_register(mem);
+		if (error) {
+			mem->owner = NULL;
+			bars_unregister(p2p);
+			return error;
+		}
+	}
+
+	return 0;
+}
+
+/* Memory was registered, or is being so */
+static bool has_memory(struct pci_p2pdma *p2p)
+{
+	return !list_empty(&p2p->node);
+}
+
+static void memory_close(struct pci_p2pdma *p2p)
+{
+	struct pci_dev *pdev = p2p->pdev;
 
 	pci_p2pmem_publish(pdev, false);
 	p2pdma_pool_kill(&p2p->pool);
@@ -112,13 +176,25 @@ static void provider_release(void *data)
 	/* Waits for calls of mmap() in progress, takes existing mappings away */
 	pci_p2pdma_sysfs_remove(pdev);
 	wait_for_memory(p2p);
+}
+
+static void provider_release(void *data)
+{
+	struct pci_p2pdma *p2p = data;
+	struct pci_dev *pdev = p2p->pdev;
+	struct p2pdma_region *region, *next;
+
+	if (has_memory(p2p))
+		memory_close(p2p);
 
 	mutex_lock(&p2pdma_mutex);
-	list_del_rcu(&p2p->node);
+	if (has_memory(p2p))
+		list_del_rcu(&p2p->node);
 	RCU_INIT_POINTER(pdev->p2pdma, NULL);
 	mutex_unlock(&p2pdma_mutex);
 	synchronize_rcu();
 
+	bars_unregister(p2p);
 	p2pdma_pool_destroy(&p2p->pool);
 	list_for_each_entry_safe(region, next, &p2p->regions, node)
 		region_remove(region);
@@ -139,24 +215,60 @@ static struct pci_p2pdma *provider_create(struct pci_dev *pdev)
 	p2p->pdev = pdev;
 	p2pdma_pool_init(&p2p->pool);
 	INIT_LIST_HEAD(&p2p->regions);
+	INIT_LIST_HEAD(&p2p->node);
 	pci_p2pdma_verdicts_init(&p2p->verdicts);
 
-	error = pci_p2pdma_sysfs_add(pdev);
-	if (error) {
-		kfree(p2p);
-		return ERR_PTR(error);
-	}
+	error = bars_register(p2p);
+	if (error)
+		goto free_p2p;
 
 	error = devm_add_action(&pdev->dev, provider_release, p2p);
-	if (error) {
-		pci_p2pdma_sysfs_remove(pdev);
-		kfree(p2p);
-		return ERR_PTR(error);
-	}
+	if (error)
+		goto unregister;
 
-	list_add_tail_rcu(&p2p->node, &p2pdma_providers);
 	rcu_assign_pointer(pdev->p2pdma, p2p);
 	return p2p;
+
+unregister:
+	bars_unregister(p2p);
+free_p2p:
+	kfree(p2p);
+	return ERR_PTR(error);
+}
+
+static struct pci_p2pdma *provider_get_or_create(struct pci_dev *pdev,
+						 bool *created)
+{
+	struct pci_p2pdma *p2p;
+
+	p2p = rcu_dereference_protected(pdev->p2pdma,
+					lockdep_is_held(&p2pdma_mutex));
+	*created = !p2p;
+	if (!p2p) {
+		p2p = provider_create(pdev);
+		*created = !IS_ERR(p2p);
+	}
+
+	return p2p;
+}
+
+/* A provider without memory so far is going to register some */
+static int memory_open(struct pci_p2pdma *p2p)
+{
+	int error = pci_p2pdma_sysfs_add(p2p->pdev);
+
+	if (!error)
+		list_add_tail_rcu(&p2p->node, &p2pdma_providers);
+	return error;
+}
+
+/* The first memory of a provider could not be registered */
+static void memory_abandon(struct pci_p2pdma *p2p)
+{
+	pci_p2pdma_sysfs_remove(p2p->pdev);
+	list_del_rcu(&p2p->node);
+	synchronize_rcu();
+	INIT_LIST_HEAD(&p2p->node);
 }
 
 /* Is any of @range registered already? */
@@ -184,8 +296,8 @@ static int region_add(struct pci_p2pdma *p2p, int bar, struct range *range)
 		return -ENOMEM;
 
 	region->p2p = p2p;
-	region->bus_offset = pci_bus_address(pdev, bar) -
-			     pci_resource_start(pdev, bar);
+	region->mem = &p2p->mem[bar];
+	region->pgmap.owner = region->mem;
 	region->pgmap.type = MEMORY_DEVICE_PCI_P2PDMA;
 	region->pgmap.ops = &p2pdma_pgmap_ops;
 	region->pgmap.range = *range;
@@ -211,6 +323,23 @@ remove_region:
 	memunmap_pages(&region->pgmap);
 free_region:
 	kfree(region);
+	return error;
+}
+
+static int memory_add(struct pci_p2pdma *p2p, int bar, struct range *range)
+{
+	bool first = !has_memory(p2p);
+	int error;
+
+	if (first) {
+		error = memory_open(p2p);
+		if (error)
+			return error;
+	}
+
+	error = region_add(p2p, bar, range);
+	if (error && first)
+		memory_abandon(p2p);
 	return error;
 }
 
@@ -246,6 +375,58 @@ static int resource_range(struct pci_dev *pdev, int bar, size_t size,
 }
 
 /**
+ * pcim_p2pdma_init - let other devices reach the BARs of a device
+ * @pdev: the device
+ *
+ * For drivers that hand out memory of their BARs by themselves, without struct
+ * pages and the pool that come with pci_p2pdma_add_resource(), and which may be
+ * called afterwards nevertheless.  May be called several times; ends with the
+ * driver.
+ *
+ * Context: process context, may sleep.  The caller holds the device lock, as a
+ * driver's probe does.
+ * Return: 0, -ENOMEM, or -EEXIST if a BAR overlaps with memory that another
+ * provider has registered.
+ */
+int pcim_p2pdma_init(struct pci_dev *pdev)
+{
+	bool created;
+
+	guard(mutex)(&p2pdma_mutex);
+	return PTR_ERR_OR_ZERO(provider_get_or_create(pdev, &created));
+}
+EXPORT_SYMBOL_GPL(pcim_p2pdma_init);
+
+/**
+ * pcim_p2pdma_provider - a BAR as the DMA mapping code knows it
+ * @pdev: a device for which pcim_p2pdma_init() succeeded
+ * @bar: number of the BAR
+ *
+ * The provider lives as long as the driver is bound.  Until then the driver has
+ * to see to it that nobody uses it any more; its removal waits for those who
+ * have it from p2pdma_provider_get().
+ *
+ * Context: any context.  The caller keeps the driver bound.
+ * Return: the provider; NULL if the BAR is no memory, or the device has not been
+ * initialised.
+ */
+struct p2pdma_provider *pcim_p2pdma_provider(struct pci_dev *pdev, int bar)
+{
+	struct pci_p2pdma *p2p;
+
+	if (bar < 0 || bar >= PCI_STD_NUM_BARS)
+		return NULL;
+
+	guard(rcu)();
+	p2p = rcu_dereference(pdev->p2pdma);
+	if (!p2p || !p2p->mem[bar].owner)
+		return NULL;
+
+	return &p2p->mem[bar];
+}
+EXPORT_SYMBOL_GPL(pcim_p2pdma_provider);
+
+/**
  * pci_p2pdma_add_resource - make memory behind a BAR usable for peer-to-peer DMA
  * @pdev: the device, which becomes a provider if it is not one yet
  * @bar: number of the BAR, 0 to 5
@@ -270,7 +451,7 @@ int pci_p2pdma_add_resource(struct pci_dev *pdev, int bar, size_t size,
 {
 	struct pci_p2pdma *p2p;
 	struct range range;
-	bool first;
+	bool created = false;
 	int error;
 
 	error = resource_range(pdev, bar, size, offset, &range);
@@ -278,26 +459,19 @@ int pci_p2pdma_add_resource(struct pci_dev *pdev, int bar, size_t size,
 		return error;
 
 	mutex_lock(&p2pdma_mutex);
-	p2p = rcu_dereference_protected(pdev->p2pdma,
-					lockdep_is_held(&p2pdma_mutex));
-	first = !p2p;
-	if (first)
-		p2p = provider_create(pdev);
-
-	if (IS_ERR(p2p)) {
+	p2p = provider_get_or_create(pdev, &created);
+	if (IS_ERR(p2p))
 		error = PTR_ERR(p2p);
-		first = false;
-	} else if (range_registered(p2p, &range)) {
+	else if (range_registered(p2p, &range))
 		error = -EBUSY;
-	} else {
-		error = region_add(p2p, bar, &range);
-	}
+	else
+		error = memory_add(p2p, bar, &range);
 	mutex_unlock(&p2pdma_mutex);
 
 	if (!error)
 		pci_info(pdev, "BAR %d: added peer-to-peer DMA memory [mem %#llx-%#llx]\n",
 			 bar, range.start, range.end);
-	else if (first)
+	else if (created)
 		devm_release_action(&pdev->dev, provider_release, p2p);
 
 	return error;
@@ -490,8 +664,9 @@ pci_bus_addr_t pci_p2pmem_virt_to_bus(struct pci_dev *provider, void *vaddr)
 		offset = vaddr - region->vaddr;
 		if (vaddr >= region->vaddr &&
 		    offset < range_len(&region->pgmap.range))
-			return region->pgmap.range.start + offset +
-			       region->bus_offset;
+			return pci_p2pdma_bus_addr_map(region->mem,
+					       region->pgmap.range.start +
+					       offset);
 	}
 
 	return 0;
@@ -587,42 +762,6 @@ void pci_p2pmem_free_sgl(struct pci_dev *provider, struct scatterlist *sgl)
 	kvfree(sgl);
 }
 EXPORT_SYMBOL_GPL(pci_p2pmem_free_sgl);
-
-/**
- * pci_p2pdma_map_segment - address of one segment of peer-to-peer memory
- * @state: what is known from earlier segments of the list; zeroed for the first
- * @dev: device that does the DMA
- * @sg: the segment, whose page is one of a provider
- *
- * For the DMA mapping code.  A segment that is reached directly gets its bus
- * address here and is marked as such, so that unmapping leaves it alone; one
- * that is reached through the host bridge is left to be mapped like ordinary
- * memory.
- *
- * Context: any context.  The caller holds the memory.
- * Return: %PCI_P2PDMA_MAP_BUS_ADDR, %PCI_P2PDMA_MAP_THRU_HOST_BRIDGE or
- * %PCI_P2PDMA_MAP_NOT_SUPPORTED.
- */
-enum pci_p2pdma_map_type
-pci_p2pdma_map_segment(struct pci_p2pdma_map_state *state, struct device *dev,
-		       struct scatterlist *sg)
-{
-	struct p2pdma_region *region = pci_p2pdma_page_region(sg_page(sg));
-
-	if (state->pgmap != &region->pgmap) {
-		state->pgmap = &region->pgmap;
-		state->bus_off = region->bus_offset;
-		state->map = pci_p2pdma_route_type(region->p2p, dev);
-	}
-
-	if (state->map == PCI_P2PDMA_MAP_BUS_ADDR) {
-		sg_dma_mark_bus_address(sg);
-		sg_dma_address(sg) = sg_phys(sg) + state->bus_off;
-		sg_dma_len(sg) = sg->length;
-	}
-
-	return state->map;
-}
 
 /**
  * pci_p2pdma_enable_store - parse the setting of a peer-to-peer attribute

@@ -12,6 +12,7 @@
 #include <linux/dma-map-ops.h>
 #include <linux/list.h>
 #include <linux/memremap.h>
+#include <linux/p2pdma.h>
 #include <linux/pci-p2pdma.h>
 #include <linux/spinlock.h>
 #include <linux/xarray.h>
@@ -38,15 +39,19 @@ struct p2pdma_verdicts {
 /**
  * struct pci_p2pdma - a device that provides peer-to-peer DMA memory
  * @pdev: the device
+ * @mem: its BARs, as the DMA mapping code knows them; those that are no memory
+ *	have no owner
  * @pool: its memory
  * @regions: list of &struct p2pdma_region; RCU readers, grows under the
  *	provider lock, is emptied only after the last reader is gone
  * @verdicts: which clients reach it, and how
- * @node: entry in the list of all providers; RCU readers
+ * @node: entry in the list of all providers, empty until the device registers
+ *	memory; RCU readers
  * @published: other drivers may find and use the memory
  */
 struct pci_p2pdma {
 	struct pci_dev		*pdev;
+	struct p2pdma_provider	mem[PCI_STD_NUM_BARS];
 	struct p2pdma_pool	pool;
 	struct list_head	regions;
 	struct p2pdma_verdicts	verdicts;
@@ -59,15 +64,14 @@ struct pci_p2pdma {
  * @node: entry in &pci_p2pdma.regions
  * @p2p: the provider
  * @vaddr: kernel address of its first byte
- * @bus_offset: what to add to a CPU physical address to obtain the address
- *	that reaches it on the PCI bus (modulo 2^64)
+ * @mem: the BAR
  * @pgmap: owner of the struct pages
  */
 struct p2pdma_region {
 	struct list_head	node;
 	struct pci_p2pdma	*p2p;
 	void			*vaddr;
-	u64			bus_offset;
+	struct p2pdma_provider	*mem;
 	struct dev_pagemap	pgmap;
 };
 

@@ -500,6 +500,9 @@ void pci_p2pdma_routes_changed(void)
 	/* Whoever sees the new generation must see what led to it */
 	smp_mb__before_atomic();
 	atomic64_inc(&p2pdma_generation);
+
+	/* What the DMA mapping code keeps rests on verdicts from here */
+	p2pdma_routes_changed();
 }
 
 static bool ranges_meet(int a, int a_size, int b, int b_size)

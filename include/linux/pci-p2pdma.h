@@ -15,6 +15,7 @@
 #include <linux/array_size.h>
 #include <linux/dma-map-ops.h>
 #include <linux/errno.h>
+#include <linux/p2pdma.h>
 #include <linux/pci.h>
 #include <linux/sprintf.h>
 #include <linux/types.h>
@@ -52,6 +53,8 @@ void pci_p2pdma_routes_changed(void);
 void pci_p2pdma_config_written(const struct pci_dev *pdev, int where, int size);
 
 /* For providers */
+int pcim_p2pdma_init(struct pci_dev *pdev);
+struct p2pdma_provider *pcim_p2pdma_provider(struct pci_dev *pdev, int bar);
 int pci_p2pdma_add_resource(struct pci_dev *provider, int bar, size_t size,
 			    u64 offset);
 void pci_p2pmem_publish(struct pci_dev *provider, bool publish);
@@ -79,6 +82,17 @@ int pci_p2pdma_enable_store(const char *text, struct pci_dev **chosen,
 			    bool *enabled);
 
 #else /* CONFIG_PCI_P2PDMA */
+
+static inline int pcim_p2pdma_init(struct pci_dev *pdev)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline struct p2pdma_provider *
+pcim_p2pdma_provider(struct pci_dev *pdev, int bar)
+{
+	return NULL;
+}
 
 static inline void pci_p2pdma_routes_changed(void)
 {

@@ -814,7 +814,8 @@ static void maps_through_the_host(struct kunit *test)
 
 	/* Out of reach of a 32-bit device: refused, never copied elsewhere */
 	KUNIT_ASSERT_EQ(test, dma_set_mask(ep, DMA_BIT_MASK(32)), 0);
-	KUNIT_EXPECT_EQ(test, dma_map_sgtable(ep, &sgt, DMA_TO_DEVICE, 0), -EIO);
+	KUNIT_EXPECT_EQ(test, dma_map_sgtable(ep, &sgt, DMA_TO_DEVICE, 0),
+			-EREMOTEIO);
 }
 
 static void refuses_to_map_what_is_not_reached(struct kunit *test)

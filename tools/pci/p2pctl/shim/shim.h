@@ -74,6 +74,10 @@ struct dev_pagemap {
 	void	*owner;
 };
 
+struct p2pdma_provider {
+	void	*owner;
+};
+
 struct page;
 struct device;
 struct scatterlist;
