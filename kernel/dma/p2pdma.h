@@ -21,18 +21,18 @@ DECLARE_STATIC_CALL(dma_map_sg_direct, dma_direct_map_sg);
 DECLARE_STATIC_CALL(dma_unmap_sg_direct, dma_direct_unmap_sg);
 
 static inline int dma_map_sg_direct(struct device *dev, struct scatterlist *sg,
-				    int nents, enum dma_data_direction dir,
+				    int n, enum dma_data_direction dir,
 				    unsigned long attrs)
 {
-	return static_call(dma_map_sg_direct)(dev, sg, nents, dir, attrs);
+	return static_call(dma_map_sg_direct)(dev, sg, n, dir, attrs);
 }
 
 static inline void dma_unmap_sg_direct(struct device *dev,
-				       struct scatterlist *sg, int nents,
+				       struct scatterlist *sg, int n,
 				       enum dma_data_direction dir,
 				       unsigned long attrs)
 {
-	static_call(dma_unmap_sg_direct)(dev, sg, nents, dir, attrs);
+	static_call(dma_unmap_sg_direct)(dev, sg, n, dir, attrs);
 }
 
 dma_addr_t p2pdma_map_page(struct device *dev, struct page *page, size_t offset,
@@ -80,10 +80,10 @@ static inline bool p2pdma_map_resource(struct device *dev, phys_addr_t phys,
 DECLARE_STATIC_CALL(dma_map_sg_iommu, iommu_dma_map_sg);
 
 static inline int dma_map_sg_iommu(struct device *dev, struct scatterlist *sg,
-				   int nents, enum dma_data_direction dir,
+				   int n, enum dma_data_direction dir,
 				   unsigned long attrs)
 {
-	return static_call(dma_map_sg_iommu)(dev, sg, nents, dir, attrs);
+	return static_call(dma_map_sg_iommu)(dev, sg, n, dir, attrs);
 }
 
 #else
