@@ -284,7 +284,8 @@ static bool range_registered(struct pci_p2pdma *p2p, const struct range *range)
 	return false;
 }
 
-static int region_add(struct pci_p2pdma *p2p, int bar, struct range *range)
+static int region_add(struct pci_p2pdma *p2p, int bar, struct range *range,
+		      unsigned int flags)
 {
 	struct pci_dev *pdev = p2p->pdev;
 	int nid = dev_to_node(&pdev->dev);
@@ -302,6 +303,8 @@ static int region_add(struct pci_p2pdma *p2p, int bar, struct range *range)
 	region->pgmap.ops = &p2pdma_pgmap_ops;
 	region->pgmap.range = *range;
 	region->pgmap.nr_range = 1;
+	if (flags & PCI_P2PDMA_WRITE_COMBINING)
+		region->pgmap.flags |= PGMAP_WRITE_COMBINING;
 
 	region->vaddr = memremap_pages(&region->pgmap, nid);
 	if (IS_ERR(region->vaddr)) {
@@ -326,7 +329,8 @@ free_region:
 	return error;
 }
 
-static int memory_add(struct pci_p2pdma *p2p, int bar, struct range *range)
+static int memory_add(struct pci_p2pdma *p2p, int bar, struct range *range,
+		      unsigned int flags)
 {
 	bool first = !has_memory(p2p);
 	int error;
@@ -337,7 +341,7 @@ static int memory_add(struct pci_p2pdma *p2p, int bar, struct range *range)
 			return error;
 	}
 
-	error = region_add(p2p, bar, range);
+	error = region_add(p2p, bar, range, flags);
 	if (error && first)
 		memory_abandon(p2p);
 	return error;
@@ -427,11 +431,13 @@ struct p2pdma_provider *pcim_p2pdma_provider(struct pci_dev *pdev, int bar)
 EXPORT_SYMBOL_GPL(pcim_p2pdma_provider);
 
 /**
- * pci_p2pdma_add_resource - make memory behind a BAR usable for peer-to-peer DMA
+ * pci_p2pdma_add_memory - make memory behind a BAR usable for peer-to-peer DMA
  * @pdev: the device, which becomes a provider if it is not one yet
  * @bar: number of the BAR, 0 to 5
  * @size: number of bytes, or 0 for everything from @offset to the end
  * @offset: where the memory begins in the BAR, in bytes
+ * @flags: %PCI_P2PDMA_WRITE_COMBINING to let the processor combine its writes,
+ *	which it otherwise sends one by one; or 0
  *
  * May be called several times, for several BARs or for parts of one.  The
  * memory stays registered until the driver unbinds, and the unbinding waits
@@ -440,14 +446,14 @@ EXPORT_SYMBOL_GPL(pcim_p2pdma_provider);
  *
  * Begin and size must be multiples of memremap_compat_align(), 2 MiB on x86.
  *
- * Context: process context, may sleep.  The caller holds the device lock, as a
- * driver's probe does.
+ * Context: process context, may sleep.  The driver must not be unbound
+ * meanwhile: its probe is safe, and so are the files that it gives the device.
  * Return: 0; -EINVAL if there is no such memory, or not at that alignment;
  * -EBUSY if part of it is registered already; -ENOMEM or another error of
  * memremap_pages(), upon which nothing is left behind.
  */
-int pci_p2pdma_add_resource(struct pci_dev *pdev, int bar, size_t size,
-			    u64 offset)
+int pci_p2pdma_add_memory(struct pci_dev *pdev, int bar, size_t size,
+			  u64 offset, unsigned int flags)
 {
 	struct pci_p2pdma *p2p;
 	struct range range;
@@ -465,7 +471,7 @@ int pci_p2pdma_add_resource(struct pci_dev *pdev, int bar, size_t size,
 	else if (range_registered(p2p, &range))
 		error = -EBUSY;
 	else
-		error = memory_add(p2p, bar, &range);
+		error = memory_add(p2p, bar, &range, flags);
 	mutex_unlock(&p2pdma_mutex);
 
 	if (!error)
@@ -475,6 +481,24 @@ int pci_p2pdma_add_resource(struct pci_dev *pdev, int bar, size_t size,
 		devm_release_action(&pdev->dev, provider_release, p2p);
 
 	return error;
+}
+EXPORT_SYMBOL_GPL(pci_p2pdma_add_memory);
+
+/**
+ * pci_p2pdma_add_resource - make memory behind a BAR usable for peer-to-peer DMA
+ * @pdev: the device
+ * @bar: number of the BAR
+ * @size: number of bytes, or 0
+ * @offset: where the memory begins in the BAR, in bytes
+ *
+ * This is pci_p2pdma_add_memory() without flags.
+ *
+ * Return: see pci_p2pdma_add_memory().
+ */
+int pci_p2pdma_add_resource(struct pci_dev *pdev, int bar, size_t size,
+			    u64 offset)
+{
+	return pci_p2pdma_add_memory(pdev, bar, size, offset, 0);
 }
 EXPORT_SYMBOL_GPL(pci_p2pdma_add_resource);
 

@@ -46,6 +46,9 @@ struct pci_p2pdma_route {
 	struct pci_dev			*up_port;
 };
 
+/* Flags of pci_p2pdma_add_memory() */
+#define PCI_P2PDMA_WRITE_COMBINING	0x1
+
 #ifdef CONFIG_PCI_P2PDMA
 
 /* For whoever changes what a route depends on */
@@ -55,6 +58,8 @@ void pci_p2pdma_config_written(const struct pci_dev *pdev, int where, int size);
 /* For providers */
 int pcim_p2pdma_init(struct pci_dev *pdev);
 struct p2pdma_provider *pcim_p2pdma_provider(struct pci_dev *pdev, int bar);
+int pci_p2pdma_add_memory(struct pci_dev *provider, int bar, size_t size,
+			  u64 offset, unsigned int flags);
 int pci_p2pdma_add_resource(struct pci_dev *provider, int bar, size_t size,
 			    u64 offset);
 void pci_p2pmem_publish(struct pci_dev *provider, bool publish);
@@ -172,6 +177,13 @@ static inline pci_bus_addr_t pci_p2pmem_virt_to_bus(struct pci_dev *provider,
 
 static inline void pci_p2pmem_publish(struct pci_dev *provider, bool publish)
 {
+}
+
+static inline int pci_p2pdma_add_memory(struct pci_dev *provider, int bar,
+					size_t size, u64 offset,
+					unsigned int flags)
+{
+	return -EOPNOTSUPP;
 }
 
 static inline int pci_p2pdma_add_resource(struct pci_dev *provider, int bar,

@@ -9,6 +9,9 @@ runner, all others are the scenario's test output:
     @begin label=... via=...        a copy is about to begin
            from=... from_offset=... to=... to_offset=... bytes=...
     @end label=...                  it has ended
+    @compare bytes=...              are the contents of two devices, drives or
+             one=... one_offset=... memory, the same on the host there? The
+             other=... other_offset=...   answer is "equal", or where not
     @plug drive=... port=...        plug a drive into a port
     @unplug drive=...               ask the guest to let go of it, and take it
                                     out
@@ -65,6 +68,19 @@ def copy_fields(text, drives):
         if copy[key] not in drives:
             raise Refused(f"the machine has no drive '{copy[key]}'")
     return copy
+
+
+def areas(text, images):
+    """(name, offset, bytes) of the two areas that are to be compared."""
+    words = fields(text)
+    for key in ("bytes", "one_offset", "other_offset"):
+        if not words.get(key, "").isdigit():
+            raise Refused(f"{key}={words.get(key, '')} is not a number")
+    for key in ("one", "other"):
+        if words.get(key) not in images:
+            raise Refused(f"'{words.get(key)}' has no contents on the host")
+    return [(words[key], int(words[f"{key}_offset"]), int(words["bytes"]))
+            for key in ("one", "other")]
 
 
 def plug_fields(text, machine):

@@ -119,7 +119,7 @@ def machine_words(machine):
         lines.append(f"{role.upper()}={name}")
     if "provider" in machine.roles:
         provider = machine.device(machine.roles["provider"])
-        lines.append(f"PROVIDER_BYTES={provider.settings.get('cmb', 0)}")
+        lines.append(f"PROVIDER_BYTES={provider.memory}")
     return "".join(line + "\n" for line in lines)
 
 

@@ -22,7 +22,8 @@ plugged into (below; left out, it sits in the root complex).  slot and
 function fix its place, which makes multi-function devices.  The types are in
 DEVICE_TYPES, with the keys that each takes.  A drive with functions = N stands
 for N drives, which are the functions 0 to N-1 of one device in that slot; 0
-to N-1 is appended to its name.  A drive with later = true is not there when
+to N-1 is appended to its name.  Shared memory with file = true is a file on the host, full of
+random bytes, beside the drives' images.  A drive with later = true is not there when
 the machine boots; the scenario plugs it into a port, and the ports of such a
 machine do hotplug as hardware does, not through the firmware.
 
@@ -81,7 +82,8 @@ DEVICE_TYPES = {
     "nvme": DeviceType("NVMe drive", False,
                        {"cmb": str, "disk": str, "functions": int,
                         "later": bool}),
-    "ivshmem": DeviceType("shared memory device", False, {"memory": str}),
+    "ivshmem": DeviceType("shared memory device", False,
+                          {"memory": str, "file": bool}),
     "edu": DeviceType("DMA test device", False, {}),
     "e1000e": DeviceType("network card", False, {}),
 }
@@ -109,6 +111,13 @@ class Device:
     def memory(self):
         """Bytes of memory that it can provide."""
         return self.settings.get("cmb") or self.settings.get("memory", 0)
+
+    @property
+    def image(self):
+        """Bytes of the file on the host that its contents are in; 0: none."""
+        if self.settings.get("file"):
+            return self.settings["memory"]
+        return self.settings.get("disk", 0)
 
     @property
     def carries(self):
@@ -425,8 +434,10 @@ def _device_options(machine, dev, number, disk):
             "shared=off",
         ]
     if dev.type == "ivshmem":
+        backend = f"memory-backend-file,mem-path={disk}" \
+            if settings.get("file") else "memory-backend-ram"
         return [
-            "-object", f"memory-backend-ram,id={name}-memory,share=on,"
+            "-object", f"{backend},id={name}-memory,share=on,"
             f"size={settings['memory']}",
             "-device", f"ivshmem-plain,id={name},memdev={name}-memory{tail}",
         ]
@@ -453,7 +464,7 @@ def plug_arguments(dev, port):
 def qemu_options(machine, disks):
     """
     The part of QEMU's command line that makes this machine; disks maps the
-    name of each drive to the path of its image.
+    name of each device that has an image to the path of that.
     """
     board = "q35"
     if machine.iommu.get("model") == "intel":

@@ -99,23 +99,27 @@ class Outcome:
                      == (provider, client)), None)
 
 
+def area(path, offset, size):
+    """The bytes of a part of an image."""
+    with open(path, "rb") as image:
+        image.seek(offset)
+        data = image.read(size)
+    if len(data) != size:
+        raise channel.Refused(f"the area ends beyond the end of "
+                              f"'{path.stem}'")
+    return data
+
+
 def digest(path, offset, size):
     """SHA-256 of a part of an image."""
     sha = hashlib.sha256()
-    with open(path, "rb") as image:
-        image.seek(offset)
-        while size:
-            block = image.read(min(size, 1 << 20))
-            if not block:
-                raise channel.Refused(f"the area ends beyond the end of the "
-                                      f"drive '{path.stem}'")
-            sha.update(block)
-            size -= len(block)
+    for start in range(offset, offset + size, 1 << 20):
+        sha.update(area(path, start, min(1 << 20, offset + size - start)))
     return sha.hexdigest()
 
 
 def make_image(path, size):
-    """A drive full of random bytes."""
+    """A file full of random bytes."""
     source = random.Random()
     with open(path, "wb") as image:
         while size:
@@ -156,7 +160,9 @@ class Session:
         self.scenario = scenario
         self.directory = directory
         self.announce = announce
-        self.disks = {drive.name: directory / f"{drive.name}.img"
+        self.images = {device.name: directory / f"{device.name}.img"
+                       for device in machine.devices if device.image}
+        self.disks = {drive.name: self.images[drive.name]
                       for drive in machine.drives()}
         self.copies = []
         self.current = None
@@ -171,15 +177,15 @@ class Session:
         programs = guest.build_programs(BUILD / "guest")
         initramfs = self.directory / "initramfs.cpio"
         guest.build_initramfs(initramfs, self.machine, programs)
-        sizes = {path: self.machine.device(name).settings["disk"]
-                 for name, path in self.disks.items()}
+        sizes = {path: self.machine.device(name).image
+                 for name, path in self.images.items()}
         check_free_space(self.directory, sum(sizes.values()))
         for path, size in sizes.items():
             make_image(path, size)
         parameters = " ".join([
             *PARAMETERS, "quiet" if interactive else "ignore_loglevel",
             *self.machine.kernel, f"lab.scenario={self.scenario}"])
-        return qemu.Qemu(machines.qemu_options(self.machine, self.disks),
+        return qemu.Qemu(machines.qemu_options(self.machine, self.images),
                          kernel, initramfs, parameters, self.directory,
                          interactive)
 
@@ -247,6 +253,16 @@ class Session:
             time.sleep(0.2)
         return []
 
+    def _compare(self, text):
+        areas = channel.areas(text, self.images)
+        first, second = (area(self.images[name], offset, size)
+                         for name, offset, size in areas)
+        if first == second:
+            return ["equal"]
+        place = next(index for index, (left, right)
+                     in enumerate(zip(first, second)) if left != right)
+        return [f"first difference at byte {place}"]
+
     def handle(self, vm, request):
         """Answer one request; True when the scenario is over."""
         if request.word == "done":
@@ -262,6 +278,8 @@ class Session:
                 lines = self._begin(vm, request.text)
             elif request.word == "end":
                 lines = self._end(vm, request.text)
+            elif request.word == "compare":
+                lines = self._compare(request.text)
             elif request.word == "plug":
                 lines = self._plug(vm, request.text)
             elif request.word == "unplug":
@@ -398,7 +416,7 @@ def run(machine, scenario, announce, keep_images=True):
         session = Session(machine, scenario, directory, announce)
         outcome = session.run()
         if outcome.passed and not keep_images:
-            for path in session.disks.values():
+            for path in session.images.values():
                 path.unlink()
         return outcome
 

@@ -256,8 +256,18 @@ class Options(unittest.TestCase):
         found = options('summary = "a test"\n[[device]]\n'
                         'type = "ivshmem"\nname = "m0"\nmemory = "8M"\n'
                         '[[device]]\ntype = "e1000e"\nname = "n0"\n')
+        self.assertIn("memory-backend-ram,id=m0-memory,share=on", found)
         self.assertIn("ivshmem-plain,id=m0,memdev=m0-memory", found)
         self.assertIn("e1000e,id=n0,netdev=n0-net", found)
+
+    def test_memory_in_a_file(self):
+        box = machine.parse("x.toml", 'summary = "a test"\n[[device]]\n'
+                            'type = "ivshmem"\nname = "m0"\n'
+                            'memory = "8M"\nfile = true\n')
+        self.assertEqual(box.device("m0").image, 8 << 20)
+        self.assertIn("memory-backend-file,mem-path=m0.img,id=m0-memory,"
+                      "share=on,size=8388608",
+                      " ".join(machine.qemu_options(box, {"m0": "m0.img"})))
 
 
 if __name__ == "__main__":

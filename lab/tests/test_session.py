@@ -115,6 +115,22 @@ class Run(Fixture):
         self.assertEqual([r.outcome for r in self.session._copy_results()],
                          [FAIL])
 
+    def compare(self, one_offset=0, other_offset=0):
+        return self.ask(f"@compare bytes={MIB} one=src "
+                        f"one_offset={one_offset} other=dst "
+                        f"other_offset={other_offset}")
+
+    def test_compare(self):
+        data = bytearray(self.session.images["src"].read_bytes())
+        with open(self.session.images["dst"], "r+b") as image:
+            image.write(data)
+        self.assertEqual(self.compare(MIB, MIB), "equal\n@end\n")
+        data[MIB - 1] ^= 0x80
+        self.session.images["dst"].write_bytes(data)
+        self.assertEqual(self.compare(),
+                         f"first difference at byte {MIB - 1}\n@end\n")
+        self.assertEqual(self.compare(MIB, MIB), "equal\n@end\n")
+
     def test_where(self):
         self.assertEqual(self.ask("@where"), "src 0000:03:00.0\n@end\n")
 
@@ -138,6 +154,12 @@ class Run(Fixture):
                 (f"@begin {BEGIN}".replace("to_offset=0", "to_offset=9999999"),
                  "beyond the end"),
                 ("@end label=one", "no copy"),
+                ("@compare one=src one_offset=0 other=dst other_offset=0",
+                 "is not a number"),
+                ("@compare bytes=1 one=src one_offset=0 other=rp1 "
+                 "other_offset=0", "'rp1' has no contents"),
+                ("@compare bytes=1 one=src one_offset=0 other=dst "
+                 f"other_offset={2 * MIB}", "beyond the end"),
                 ("@plug drive=src port=rp1", "no drive 'src' that can be"),
                 ("@plug drive=spare port=dst", "no port 'dst'"),
                 ("@plug drive=spare", "'port' is missing"),
