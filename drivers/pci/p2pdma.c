@@ -44,10 +44,12 @@
 #include <linux/export.h>
 #include <linux/kstrtox.h>
 #include <linux/mutex.h>
+#include <linux/notifier.h>
 #include <linux/random.h>
 #include <linux/rculist.h>
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
+#include <linux/workqueue.h>
 
 #include "p2pdma.h"
 
@@ -58,6 +60,9 @@ static DEFINE_MUTEX(p2pdma_mutex);
 
 /* All providers; RCU readers, changed under p2pdma_mutex */
 static LIST_HEAD(p2pdma_providers);
+
+/* Those who are told that another choice of provider may be better now */
+static BLOCKING_NOTIFIER_HEAD(p2pdma_notifiers);
 
 static const struct dev_pagemap_ops p2pdma_pgmap_ops = {
 	.page_free = pci_p2pdma_page_free,
@@ -520,8 +525,62 @@ void pci_p2pmem_publish(struct pci_dev *provider, bool publish)
 	p2p = rcu_dereference(provider->p2pdma);
 	if (p2p)
 		WRITE_ONCE(p2p->published, publish);
+	pci_p2pdma_notify();
 }
 EXPORT_SYMBOL_GPL(pci_p2pmem_publish);
+
+static void notify_work(struct work_struct *work)
+{
+	blocking_notifier_call_chain(&p2pdma_notifiers, 0, NULL);
+}
+
+static DECLARE_WORK(p2pdma_notify_work, notify_work);
+
+/**
+ * pci_p2pdma_notify - tell orchestrators that providers or routes changed
+ *
+ * They are told by a worker, once for changes that follow quickly.
+ *
+ * Context: any context.
+ */
+void pci_p2pdma_notify(void)
+{
+	/* Who registers later sees the change: pci_p2pdma_register_notifier() */
+	smp_mb();
+	if (rcu_access_pointer(p2pdma_notifiers.head))
+		queue_work(system_unbound_wq, &p2pdma_notify_work);
+}
+
+/**
+ * pci_p2pdma_register_notifier - be told when providers or routes change
+ * @nb: called, with no particular action, after providers were published or
+ *	withdrawn and after the route between any two devices may have changed
+ *
+ * Orchestrators who keep a provider for longer look then whether it still is
+ * the best, or usable at all.  A choice that is made after this call misses no
+ * change that it is not told of.
+ *
+ * Context: process context, may sleep.  @nb is called in process context too.
+ */
+void pci_p2pdma_register_notifier(struct notifier_block *nb)
+{
+	blocking_notifier_chain_register(&p2pdma_notifiers, nb);
+	/* Pairs with pci_p2pdma_notify() */
+	smp_mb();
+}
+EXPORT_SYMBOL_GPL(pci_p2pdma_register_notifier);
+
+/**
+ * pci_p2pdma_unregister_notifier - be told no longer
+ * @nb: what was registered, or not
+ *
+ * Context: process context, may sleep; waits until @nb is no longer called.
+ */
+void pci_p2pdma_unregister_notifier(struct notifier_block *nb)
+{
+	blocking_notifier_chain_unregister(&p2pdma_notifiers, nb);
+}
+EXPORT_SYMBOL_GPL(pci_p2pdma_unregister_notifier);
 
 /**
  * pci_has_p2pmem - does a device publish peer-to-peer memory?

@@ -118,6 +118,7 @@ enum pci_p2pdma_map_type
 pci_p2pdma_route_type(struct pci_p2pdma *p2p, struct device *client);
 
 /* drivers/pci/p2pdma.c */
+void pci_p2pdma_notify(void);
 struct p2pdma_region *pci_p2pdma_page_region(const struct page *page);
 
 /* drivers/pci/p2pdma_sysfs.c */

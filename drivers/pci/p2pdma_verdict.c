@@ -503,6 +503,7 @@ void pci_p2pdma_routes_changed(void)
 
 	/* What the DMA mapping code keeps rests on verdicts from here */
 	p2pdma_routes_changed();
+	pci_p2pdma_notify();
 }
 
 static bool ranges_meet(int a, int a_size, int b, int b_size)

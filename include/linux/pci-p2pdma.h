@@ -22,6 +22,7 @@
 #include <uapi/linux/pci_p2pdma.h>
 
 struct device;
+struct notifier_block;
 struct scatterlist;
 
 /**
@@ -72,6 +73,8 @@ int pci_p2pdma_distance_many(struct pci_dev *provider, struct device **clients,
 int pci_p2pdma_route(struct pci_dev *provider, struct device *client,
 		     struct pci_p2pdma_route *route);
 bool pci_has_p2pmem(struct pci_dev *provider);
+void pci_p2pdma_register_notifier(struct notifier_block *nb);
+void pci_p2pdma_unregister_notifier(struct notifier_block *nb);
 
 /* For orchestrators: its memory */
 struct scatterlist *pci_p2pmem_alloc_sgl(struct pci_dev *provider,
