@@ -1,0 +1,1065 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * NVMe target: peer-to-peer memory for the data of requests.
+ *
+ * The data of a read or write passes through memory of the target: the RDMA
+ * device puts it there and the backend takes it, or the other way round.  With
+ * p2pmem switched on for a namespace that memory is a provider's, a PCI device
+ * near both, so that the data stays away from system memory.
+ *
+ * This file owns the choice of the provider, the memory of requests, and the
+ * account of what became of them.  For each controller and namespace there is
+ * a link: a provider, or the reason why there is none.  It is made when either
+ * of the two comes, and made again whenever providers or routes change.  If the
+ * choice comes out differently the log has a line; the counters have the rest.
+ *
+ * Who has to reach the provider: the transport's device, if it does DMA, and
+ * every device that the namespace's data is on, which are several for RAID and
+ * multipath.  Software RDMA does no DMA: the CPU copies.  It can do that with
+ * peer-to-peer memory too, but is slow at it, so that it has to be asked for by
+ * the parameter p2pmem_cpu_copy, and is called by its name everywhere.
+ *
+ * Data goes through system memory, and the request is none the worse for it,
+ *
+ * - where a link has no provider, or the provider's memory is all in use;
+ * - if a client is refused the memory after it was allocated, as its route has
+ *   changed in between.  The transport's data is given system memory then; the
+ *   backend's is copied by the CPU to or from a second buffer.
+ *
+ * References:
+ *
+ * - A link holds a reference on its provider.  Links are read inside SRCU,
+ *   which is held until memory has been allocated.
+ * - Allocated memory keeps the provider's driver bound (its removal waits for
+ *   the memory), and thereby the device, so a request needs no reference.
+ *   pci_p2pmem_free_sgl() is the last that it has to do with the provider.
+ * - A link is replaced first, and freed after all who may have read the old one
+ *   have left SRCU.
+ *
+ * Locking: links, and what they are made of, change under the subsystem's lock.
+ * The notifier is registered and unregistered outside of it, because it takes
+ * it.
+ *
+ * What must never happen: memory asked of a provider that nobody holds; an I/O
+ * error, or another's data, on account of a provider that went or of a route
+ * that changed; a line that says peer-to-peer where it is not.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+#include <linux/cleanup.h>
+#include <linux/module.h>
+#include <linux/pci-p2pdma.h>
+#include <linux/percpu.h>
+#include <linux/scatterlist.h>
+#include <linux/slab.h>
+#include <linux/srcu.h>
+#include <linux/sysfs.h>
+#include <linux/workqueue.h>
+
+#include "nvmet.h"
+
+bool nvmet_p2pmem_cpu_copy;
+module_param_named(p2pmem_cpu_copy, nvmet_p2pmem_cpu_copy, bool, 0644);
+MODULE_PARM_DESC(p2pmem_cpu_copy,
+		 "Let software RDMA use peer-to-peer memory, by copies of the CPU (slow, for tests; default: no)");
+
+DEFINE_STATIC_SRCU(nvmet_p2pmem_srcu);
+
+/**
+ * struct nvmet_p2pmem_link - the choice for one controller and one namespace
+ * @choice: the provider, or why there is none
+ * @access: how the transport gets at the memory
+ *
+ * Does not change once it can be found.
+ */
+struct nvmet_p2pmem_link {
+	struct nvmet_p2pmem_choice	choice;
+	enum nvmet_p2pmem_access	access;
+};
+
+/**
+ * struct nvmet_p2pmem_counters - what became of read and write requests
+ * @requests: by the way in which the transport got at peer-to-peer memory;
+ *	%NVMET_P2PMEM_NONE stands for system memory
+ * @bytes: the same in bytes
+ * @why: requests through system memory, by reason
+ */
+struct nvmet_p2pmem_counters {
+	u64	requests[NVMET_P2PMEM_CPU + 1];
+	u64	bytes[NVMET_P2PMEM_CPU + 1];
+	u64	why[NVMET_P2PMEM_NR_WHY];
+};
+
+/* Devices that have to reach a provider; each with a reference */
+struct nvmet_p2pmem_clients {
+	struct device	**dev;
+	int		nr;
+};
+
+static const char *const why_names[NVMET_P2PMEM_NR_WHY] = {
+	[NVMET_P2PMEM_NO_PROVIDER]	= "no_provider",
+	[NVMET_P2PMEM_UNREACHABLE]	= "not_reachable",
+	[NVMET_P2PMEM_POOL_EMPTY]	= "pool_empty",
+	[NVMET_P2PMEM_TRANSPORT]	= "transport",
+	[NVMET_P2PMEM_INELIGIBLE]	= "not_eligible",
+	[NVMET_P2PMEM_REFUSED]		= "refused",
+};
+
+static bool provider_exists(void)
+{
+	struct pci_dev *pdev = NULL;
+
+	for_each_pci_dev(pdev) {
+		if (pci_has_p2pmem(pdev)) {
+			pci_dev_put(pdev);
+			return true;
+		}
+	}
+
+	return false;
+}
+
+/* The nearest provider, but the one in use if no other is nearer */
+static struct pci_dev *nearest(struct device **clients, int nr,
+			       struct pci_dev *in_use)
+{
+	struct pci_dev *best = pci_p2pmem_find_many(clients, nr);
+	int distance;
+
+	if (!best || !in_use || best == in_use || !pci_has_p2pmem(in_use))
+		return best;
+
+	distance = pci_p2pdma_distance_many(in_use, clients, nr, false);
+	if (distance < 0 ||
+	    distance > pci_p2pdma_distance_many(best, clients, nr, false))
+		return best;
+
+	pci_dev_put(best);
+	return pci_dev_get(in_use);
+}
+
+/**
+ * nvmet_p2pmem_choose - choose a provider for a set of clients
+ * @clients: devices that have to reach it
+ * @nr: how many
+ * @wanted: the only one that will do, or NULL
+ * @in_use: the one in use, which is kept if it is as good as any, or NULL
+ *
+ * Context: process context.  The caller holds all devices.
+ * Return: the provider, with a reference, or why there is none.
+ */
+struct nvmet_p2pmem_choice
+nvmet_p2pmem_choose(struct device **clients, int nr, struct pci_dev *wanted,
+		    struct pci_dev *in_use)
+{
+	struct nvmet_p2pmem_choice choice = { .why = NVMET_P2PMEM_UNREACHABLE };
+
+	if (!wanted) {
+		choice.provider = nearest(clients, nr, in_use);
+		if (!choice.provider && !provider_exists())
+			choice.why = NVMET_P2PMEM_NO_PROVIDER;
+	} else if (!pci_has_p2pmem(wanted)) {
+		choice.why = NVMET_P2PMEM_NO_PROVIDER;
+	} else if (pci_p2pdma_distance_many(wanted, clients, nr, false) >= 0) {
+		choice.provider = pci_dev_get(wanted);
+	}
+
+	if (choice.provider)
+		choice.why = NVMET_P2PMEM_USED;
+
+	return choice;
+}
+
+static int add_client(struct nvmet_p2pmem_clients *clients,
+		      struct device *client)
+{
+	struct device **dev;
+
+	dev = krealloc_array(clients->dev, clients->nr + 1, sizeof(*dev),
+			     GFP_KERNEL);
+	if (!dev)
+		return -ENOMEM;
+
+	dev[clients->nr++] = get_device(client);
+	clients->dev = dev;
+	return 0;
+}
+
+static int add_member(struct gendisk *disk, void *clients)
+{
+	return add_client(clients, disk_to_dev(disk));
+}
+
+static void put_clients(struct nvmet_p2pmem_clients *clients)
+{
+	while (clients->nr)
+		put_device(clients->dev[--clients->nr]);
+	kfree(clients->dev);
+}
+
+/* The devices that a namespace's data is on, and the transport's if given */
+static int get_clients(struct nvmet_p2pmem_clients *clients,
+		       struct nvmet_ns *ns, struct device *transport)
+{
+	int error;
+
+	*clients = (struct nvmet_p2pmem_clients){ };
+	error = disk_for_each_member(ns->bdev->bd_disk, add_member, clients);
+	if (!error && transport)
+		error = add_client(clients, transport);
+	if (error)
+		put_clients(clients);
+
+	return error;
+}
+
+/*
+ * The administrator gave an address.  If the device that had it was taken out
+ * and another put in, that one is meant now.
+ */
+static void find_wanted_again(struct nvmet_ns *ns)
+{
+	struct pci_dev *old = ns->p2pmem.wanted, *now;
+
+	if (!old || pci_has_p2pmem(old))
+		return;
+
+	now = pci_get_domain_bus_and_slot(pci_domain_nr(old->bus),
+					  old->bus->number, old->devfn);
+	if (now && now != old && pci_has_p2pmem(now))
+		swap(ns->p2pmem.wanted, now);
+	pci_dev_put(now);
+}
+
+/* Why a transport cannot use peer-to-peer memory */
+static const char *transport_text(const struct nvmet_ctrl *ctrl)
+{
+	switch (ctrl->ops->type) {
+	case NVMF_TRTYPE_RDMA:
+		if (ctrl->p2pmem.access == NVMET_P2PMEM_CPU)
+			return "software RDMA copies by CPU, and may do so with peer-to-peer memory only if nvmet.p2pmem_cpu_copy=1";
+		return "the RDMA device cannot do peer-to-peer DMA";
+	case NVMF_TRTYPE_LOOP:
+		return "the loop transport lends the initiator's own pages to the drive";
+	case NVMF_TRTYPE_TCP:
+		return "the TCP transport copies between sockets and system memory";
+	default:
+		return "the transport has no peer-to-peer DMA";
+	}
+}
+
+static const char *why_text(const struct nvmet_ctrl *ctrl,
+			    const struct nvmet_ns *ns,
+			    enum nvmet_p2pmem_why why)
+{
+	switch (why) {
+	case NVMET_P2PMEM_TRANSPORT:
+		return transport_text(ctrl);
+	case NVMET_P2PMEM_NO_PROVIDER:
+		if (ns->p2pmem.wanted)
+			return "the chosen device publishes no peer-to-peer memory";
+		return "no device publishes peer-to-peer memory";
+	default:
+		if (ns->p2pmem.wanted)
+			return "not all devices on the way reach the chosen one";
+		return "all devices on the way reach no provider in common; see p2pctl matrix";
+	}
+}
+
+static void say_link(const struct nvmet_ctrl *ctrl, const struct nvmet_ns *ns,
+		     const struct nvmet_p2pmem_link *link)
+{
+	if (link->choice.provider)
+		pr_info("using p2pmem on %s for nsid %u of controller %u%s\n",
+			pci_name(link->choice.provider), ns->nsid, ctrl->cntlid,
+			link->access == NVMET_P2PMEM_CPU ?
+				", by CPU copy to peer memory" : "");
+	else
+		pr_info("using system memory, not p2pmem, for nsid %u of controller %u: %s\n",
+			ns->nsid, ctrl->cntlid,
+			why_text(ctrl, ns, link->choice.why));
+}
+
+/* What the link of a controller and a namespace should be now */
+static int decide(struct nvmet_p2pmem_link *link, const struct nvmet_ctrl *ctrl,
+		  struct nvmet_ns *ns, struct pci_dev *in_use)
+{
+	struct nvmet_p2pmem_clients clients;
+	int error;
+
+	link->choice = (struct nvmet_p2pmem_choice){
+		.why = NVMET_P2PMEM_TRANSPORT,
+	};
+	link->access = ctrl->p2pmem.access;
+	if (link->access == NVMET_P2PMEM_NONE ||
+	    (link->access == NVMET_P2PMEM_CPU && !READ_ONCE(nvmet_p2pmem_cpu_copy)))
+		return 0;
+
+	error = get_clients(&clients, ns, ctrl->p2pmem.client);
+	if (error)
+		return error;
+
+	find_wanted_again(ns);
+	link->choice = nvmet_p2pmem_choose(clients.dev, clients.nr,
+					   ns->p2pmem.wanted, in_use);
+
+	/* The log tells who does not reach it, where that is one device */
+	if (link->choice.why == NVMET_P2PMEM_UNREACHABLE && ns->p2pmem.wanted &&
+	    in_use)
+		pci_p2pdma_distance_many(ns->p2pmem.wanted, clients.dev,
+					 clients.nr, true);
+	put_clients(&clients);
+	return 0;
+}
+
+static void free_link(struct nvmet_p2pmem_link *link)
+{
+	if (link)
+		pci_dev_put(link->choice.provider);
+	kfree(link);
+}
+
+/* Wait for all who may have read links that cannot be found any more */
+static void wait_for_readers(void)
+{
+	synchronize_srcu_expedited(&nvmet_p2pmem_srcu);
+}
+
+/*
+ * Make the link of a controller and a namespace, if it is not right as it is.
+ * If memory is too short for that it stays: requests cope with a provider that
+ * is not there, or does not suit.
+ */
+static void make_link(struct nvmet_ctrl *ctrl, struct nvmet_ns *ns)
+{
+	struct nvmet_p2pmem_link *old, *link;
+	struct xarray *links = &ctrl->p2pmem.links;
+
+	lockdep_assert_held(&ctrl->subsys->lock);
+
+	link = kzalloc(sizeof(*link), GFP_KERNEL);
+	if (!link)
+		return;
+
+	old = xa_load(links, ns->nsid);
+	if (decide(link, ctrl, ns, old ? old->choice.provider : NULL))
+		goto free_new;
+
+	if (old && old->choice.provider == link->choice.provider &&
+	    old->choice.why == link->choice.why && old->access == link->access)
+		goto free_new;
+
+	if (xa_err(xa_store(links, ns->nsid, link, GFP_KERNEL)))
+		goto free_new;
+
+	say_link(ctrl, ns, link);
+	if (old)
+		wait_for_readers();
+	free_link(old);
+	return;
+
+free_new:
+	free_link(link);
+}
+
+static void make_links(struct nvmet_ctrl *ctrl)
+{
+	struct nvmet_ns *ns;
+	unsigned long nsid;
+
+	lockdep_assert_held(&ctrl->subsys->lock);
+
+	xa_for_each(&ctrl->subsys->namespaces, nsid, ns)
+		if (ns->p2pmem.enabled)
+			make_link(ctrl, ns);
+}
+
+static int providers_changed(struct notifier_block *nb, unsigned long action,
+			     void *data)
+{
+	struct nvmet_ctrl *ctrl = container_of(nb, struct nvmet_ctrl,
+					       p2pmem.nb);
+
+	mutex_lock(&ctrl->subsys->lock);
+	make_links(ctrl);
+	mutex_unlock(&ctrl->subsys->lock);
+
+	return NOTIFY_DONE;
+}
+
+/**
+ * nvmet_p2pmem_ns_init - prepare a new namespace
+ * @ns: the namespace
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int nvmet_p2pmem_ns_init(struct nvmet_ns *ns)
+{
+	ns->p2pmem.counters = alloc_percpu(struct nvmet_p2pmem_counters);
+	return ns->p2pmem.counters ? 0 : -ENOMEM;
+}
+
+/**
+ * nvmet_p2pmem_ns_exit - give back what a namespace has
+ * @ns: the namespace, disabled
+ */
+void nvmet_p2pmem_ns_exit(struct nvmet_ns *ns)
+{
+	pci_dev_put(ns->p2pmem.wanted);
+	free_percpu(ns->p2pmem.counters);
+}
+
+/**
+ * nvmet_p2pmem_ns_enable - begin to use peer-to-peer memory for a namespace
+ * @ns: the namespace, whose backend is open and which is not in use yet
+ *
+ * The administrator is told right away if there is no memory that the backend
+ * can use.  What the transports can use is found out for each controller.
+ *
+ * Context: process context, under the subsystem's lock.
+ * Return: 0 if it is used or not wanted, or -EINVAL after a line in the log.
+ */
+int nvmet_p2pmem_ns_enable(struct nvmet_ns *ns)
+{
+	struct nvmet_p2pmem_clients clients;
+	struct nvmet_p2pmem_choice choice;
+	struct nvmet_ctrl *ctrl;
+	int error;
+
+	lockdep_assert_held(&ns->subsys->lock);
+
+	if (!ns->p2pmem.enabled)
+		return 0;
+
+	if (!ns->bdev) {
+		pr_err("nsid %u: p2pmem needs a block device, and %s is a file or has buffered_io; write 0 to p2pmem to do without\n",
+		       ns->nsid, ns->device_path);
+		return -EINVAL;
+	}
+
+	if (!blk_queue_pci_p2pdma(bdev_get_queue(ns->bdev))) {
+		pr_err("nsid %u: the driver of %s, or of a device below it, does not support p2pmem; write 0 to p2pmem to do without\n",
+		       ns->nsid, ns->device_path);
+		return -EINVAL;
+	}
+
+	error = get_clients(&clients, ns, NULL);
+	if (error)
+		return error;
+
+	find_wanted_again(ns);
+	choice = nvmet_p2pmem_choose(clients.dev, clients.nr,
+				     ns->p2pmem.wanted, NULL);
+	if (!choice.provider) {
+		if (choice.why == NVMET_P2PMEM_UNREACHABLE && ns->p2pmem.wanted)
+			pci_p2pdma_distance_many(ns->p2pmem.wanted, clients.dev,
+						 clients.nr, true);
+		pr_err("nsid %u: no p2pmem for %s: %s; write 0 to p2pmem to do without\n",
+		       ns->nsid, ns->device_path,
+		       why_text(NULL, ns, choice.why));
+		error = -EINVAL;
+	}
+	pci_dev_put(choice.provider);
+	put_clients(&clients);
+	if (error)
+		return error;
+
+	list_for_each_entry(ctrl, &ns->subsys->ctrls, subsys_entry)
+		make_link(ctrl, ns);
+
+	return 0;
+}
+
+/**
+ * nvmet_p2pmem_ns_disable - let no more requests use peer-to-peer memory
+ * @ns: the namespace
+ *
+ * Requests that have such memory keep it.
+ *
+ * Context: process context, under the subsystem's lock.
+ */
+void nvmet_p2pmem_ns_disable(struct nvmet_ns *ns)
+{
+	struct nvmet_p2pmem_link *link;
+	struct nvmet_ctrl *ctrl;
+
+	lockdep_assert_held(&ns->subsys->lock);
+
+	list_for_each_entry(ctrl, &ns->subsys->ctrls, subsys_entry) {
+		link = xa_erase(&ctrl->p2pmem.links, ns->nsid);
+		if (link)
+			wait_for_readers();
+		free_link(link);
+	}
+}
+
+/**
+ * nvmet_p2pmem_ctrl_init - prepare a new controller
+ * @ctrl: the controller
+ * @req: the request by which it is being made, of the queue that it will have
+ */
+void nvmet_p2pmem_ctrl_init(struct nvmet_ctrl *ctrl, struct nvmet_req *req)
+{
+	xa_init(&ctrl->p2pmem.links);
+	ctrl->p2pmem.nb.notifier_call = providers_changed;
+	ctrl->p2pmem.access = req->p2pmem.client_access;
+	ctrl->p2pmem.client = get_device(req->p2pmem.client);
+}
+
+/**
+ * nvmet_p2pmem_ctrl_start - choose providers for a controller from now on
+ * @ctrl: the controller, which its subsystem knows
+ *
+ * Context: process context, without the subsystem's lock.
+ */
+void nvmet_p2pmem_ctrl_start(struct nvmet_ctrl *ctrl)
+{
+	/* In this order, so that no change is missed */
+	pci_p2pdma_register_notifier(&ctrl->p2pmem.nb);
+	providers_changed(&ctrl->p2pmem.nb, 0, NULL);
+}
+
+/**
+ * nvmet_p2pmem_ctrl_stop - choose no more providers for a controller
+ * @ctrl: the controller
+ *
+ * Context: process context, without the subsystem's lock.
+ */
+void nvmet_p2pmem_ctrl_stop(struct nvmet_ctrl *ctrl)
+{
+	pci_p2pdma_unregister_notifier(&ctrl->p2pmem.nb);
+}
+
+/**
+ * nvmet_p2pmem_ctrl_exit - give back what a controller has
+ * @ctrl: the controller, which has no queues any more
+ *
+ * Context: process context, under the subsystem's lock if the subsystem knows
+ * the controller.
+ */
+void nvmet_p2pmem_ctrl_exit(struct nvmet_ctrl *ctrl)
+{
+	struct nvmet_p2pmem_link *link;
+	unsigned long nsid;
+
+	xa_for_each(&ctrl->p2pmem.links, nsid, link)
+		free_link(link);
+	xa_destroy(&ctrl->p2pmem.links);
+	put_device(ctrl->p2pmem.client);
+}
+
+/**
+ * nvmet_p2pmem_req_client - the transport's device can do peer-to-peer DMA
+ * @req: a request of the transport
+ * @client: the device
+ */
+void nvmet_p2pmem_req_client(struct nvmet_req *req, struct device *client)
+{
+	req->p2pmem.client_access = NVMET_P2PMEM_DMA;
+	req->p2pmem.client = client;
+}
+
+/**
+ * nvmet_p2pmem_req_cpu - the transport can copy to and from peer-to-peer memory
+ * @req: a request of the transport
+ */
+void nvmet_p2pmem_req_cpu(struct nvmet_req *req)
+{
+	req->p2pmem.client_access = NVMET_P2PMEM_CPU;
+}
+
+/**
+ * nvmet_p2pmem_req_init - forget what a request carries from its last use
+ * @req: the request
+ */
+void nvmet_p2pmem_req_init(struct nvmet_req *req)
+{
+	req->p2pmem.provider = NULL;
+	req->p2pmem.access = NVMET_P2PMEM_NONE;
+	req->p2pmem.why = NVMET_P2PMEM_UNDECIDED;
+	req->p2pmem.bounce = NULL;
+}
+
+/* Is the data of a request for the drive, and not for the target itself? */
+static bool eligible(const struct nvmet_req *req)
+{
+	switch (req->cmd->common.opcode) {
+	case nvme_cmd_read:
+	case nvme_cmd_write:
+	case nvme_cmd_zone_append:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Whose memory a request is to have; inside SRCU */
+static struct pci_dev *provider_for(struct nvmet_req *req)
+{
+	const struct nvmet_p2pmem_link *link;
+
+	link = xa_load(&req->sq->ctrl->p2pmem.links, req->ns->nsid);
+	if (!link) {
+		req->p2pmem.why = NVMET_P2PMEM_NO_PROVIDER;
+		return NULL;
+	}
+
+	req->p2pmem.why = link->choice.why;
+	req->p2pmem.access = link->access;
+	return link->choice.provider;
+}
+
+static bool alloc_from(struct pci_dev *provider, struct nvmet_req *req,
+		       size_t length)
+{
+	unsigned int count;
+
+	req->sg = pci_p2pmem_alloc_sgl(provider, &count, length);
+	if (!req->sg)
+		return false;
+	req->sg_cnt = count;
+
+	if (req->metadata_len) {
+		req->metadata_sg = pci_p2pmem_alloc_sgl(provider, &count,
+							req->metadata_len);
+		if (!req->metadata_sg) {
+			pci_p2pmem_free_sgl(provider, req->sg);
+			req->sg = NULL;
+			req->sg_cnt = 0;
+			return false;
+		}
+		req->metadata_sg_cnt = count;
+	}
+
+	return true;
+}
+
+/**
+ * nvmet_p2pmem_alloc - give a request peer-to-peer memory
+ * @req: the request
+ * @length: bytes of data without metadata
+ *
+ * Context: process context, may sleep.
+ * Return: true if it has some, for metadata too; false if it needs system
+ * memory.
+ */
+bool nvmet_p2pmem_alloc(struct nvmet_req *req, size_t length)
+{
+	struct pci_dev *provider;
+
+	if (!req->ns || !req->ns->p2pmem.enabled || !req->sq->ctrl ||
+	    !req->sq->qid)
+		return false;
+
+	if (!eligible(req)) {
+		req->p2pmem.why = NVMET_P2PMEM_INELIGIBLE;
+		return false;
+	}
+
+	guard(srcu)(&nvmet_p2pmem_srcu);
+	provider = provider_for(req);
+	if (!provider)
+		return false;
+
+	if (!alloc_from(provider, req, length)) {
+		req->p2pmem.why = pci_has_p2pmem(provider) ?
+					  NVMET_P2PMEM_POOL_EMPTY :
+					  NVMET_P2PMEM_NO_PROVIDER;
+		return false;
+	}
+
+	req->p2pmem.provider = provider;
+	return true;
+}
+
+/**
+ * nvmet_p2pmem_free - take a request's peer-to-peer memory back
+ * @req: the request
+ *
+ * Context: process or softirq context.
+ * Return: true if it had some, false if its memory is system memory.
+ */
+bool nvmet_p2pmem_free(struct nvmet_req *req)
+{
+	struct pci_dev *provider = req->p2pmem.provider;
+
+	if (!provider)
+		return false;
+
+	/* The last of these may be what the end of the provider waits for */
+	if (req->metadata_sg)
+		pci_p2pmem_free_sgl(provider, req->metadata_sg);
+	pci_p2pmem_free_sgl(provider, req->sg);
+	req->p2pmem.provider = NULL;
+	return true;
+}
+
+/**
+ * nvmet_p2pmem_give_up - replace memory that the transport was refused
+ * @req: the request, whose memory has no data in it yet
+ *
+ * Context: process context, may sleep.
+ * Return: 0 if its memory was peer-to-peer memory and is system memory now,
+ * -EINVAL if it was system memory already, -ENOMEM if it has no memory now.
+ */
+int nvmet_p2pmem_give_up(struct nvmet_req *req)
+{
+	if (!req->p2pmem.provider)
+		return -EINVAL;
+
+	nvmet_req_free_sgls(req);
+	req->p2pmem.why = NVMET_P2PMEM_REFUSED;
+	return nvmet_req_alloc_system_sgls(req);
+}
+
+/* Why a request has system memory that nobody asked this file for */
+static enum nvmet_p2pmem_why why_not_asked(struct nvmet_req *req)
+{
+	enum nvmet_p2pmem_why why;
+
+	guard(srcu)(&nvmet_p2pmem_srcu);
+	if (!provider_for(req) && req->p2pmem.why == NVMET_P2PMEM_TRANSPORT)
+		why = NVMET_P2PMEM_TRANSPORT;
+	else
+		why = NVMET_P2PMEM_INELIGIBLE;
+
+	return why;
+}
+
+static void count_system(struct nvmet_req *req, enum nvmet_p2pmem_why why,
+			 int times)
+{
+	struct nvmet_p2pmem_counters __percpu *counters =
+		req->ns->p2pmem.counters;
+
+	this_cpu_add(counters->requests[NVMET_P2PMEM_NONE], times);
+	this_cpu_add(counters->bytes[NVMET_P2PMEM_NONE],
+		     times * req->transfer_len);
+	this_cpu_add(counters->why[why], times);
+}
+
+static void count_peer(struct nvmet_req *req, int times)
+{
+	struct nvmet_p2pmem_counters __percpu *counters =
+		req->ns->p2pmem.counters;
+
+	this_cpu_add(counters->requests[req->p2pmem.access], times);
+	this_cpu_add(counters->bytes[req->p2pmem.access],
+		     times * req->transfer_len);
+}
+
+/**
+ * nvmet_p2pmem_account - count a request whose data the backend is to move
+ * @req: the request
+ *
+ * Context: any context but NMI.
+ */
+void nvmet_p2pmem_account(struct nvmet_req *req)
+{
+	if (!req->ns->p2pmem.enabled || req->p2pmem.bounce)
+		return;
+
+	if (req->p2pmem.provider) {
+		count_peer(req, 1);
+		return;
+	}
+
+	if (req->p2pmem.why == NVMET_P2PMEM_UNDECIDED)
+		req->p2pmem.why = why_not_asked(req);
+	count_system(req, req->p2pmem.why, 1);
+}
+
+/**
+ * struct nvmet_p2pmem_bounce - second buffer of a request
+ * @work: begins or ends the use of it
+ * @req: the request
+ * @status: what the backend said of it
+ * @sg: the memory that the request does not point to at the moment: system
+ *	memory before and after the backend has worked, else the provider's
+ * @metadata_sg: the same for metadata
+ * @sg_cnt: entries of @sg
+ * @metadata_sg_cnt: entries of @metadata_sg
+ */
+struct nvmet_p2pmem_bounce {
+	struct work_struct	work;
+	struct nvmet_req	*req;
+	blk_status_t		status;
+	struct scatterlist	*sg;
+	struct scatterlist	*metadata_sg;
+	int			sg_cnt;
+	int			metadata_sg_cnt;
+};
+
+/* Copy all that @from describes to the memory of @to, which is not shorter */
+static void copy_sgl(struct scatterlist *to, int to_cnt,
+		     struct scatterlist *from, int from_cnt, bool from_peer)
+{
+	struct sg_mapping_iter source, sink;
+	size_t n;
+
+	sg_miter_start(&source, from, from_cnt, SG_MITER_FROM_SG);
+	sg_miter_start(&sink, to, to_cnt, SG_MITER_TO_SG);
+	while (sg_miter_next(&source) && sg_miter_next(&sink)) {
+		n = min(source.length, sink.length);
+		if (from_peer)
+			memcpy_fromio(sink.addr,
+				      (__force void __iomem *)source.addr, n);
+		else
+			memcpy_toio((__force void __iomem *)sink.addr,
+				    source.addr, n);
+		source.consumed = n;
+		sink.consumed = n;
+	}
+	/* In the reverse of the order in which they were mapped */
+	sg_miter_stop(&sink);
+	sg_miter_stop(&source);
+}
+
+static void swap_buffers(struct nvmet_p2pmem_bounce *bounce)
+{
+	struct nvmet_req *req = bounce->req;
+
+	swap(req->sg, bounce->sg);
+	swap(req->sg_cnt, bounce->sg_cnt);
+	swap(req->metadata_sg, bounce->metadata_sg);
+	swap(req->metadata_sg_cnt, bounce->metadata_sg_cnt);
+}
+
+static int alloc_bounce_buffers(struct nvmet_p2pmem_bounce *bounce)
+{
+	struct nvmet_req *req = bounce->req;
+	unsigned int count;
+
+	bounce->sg = sgl_alloc(req->transfer_len - req->metadata_len,
+			       GFP_KERNEL, &count);
+	bounce->sg_cnt = count;
+	if (!bounce->sg)
+		return -ENOMEM;
+
+	if (req->metadata_len) {
+		bounce->metadata_sg = sgl_alloc(req->metadata_len, GFP_KERNEL,
+						&count);
+		bounce->metadata_sg_cnt = count;
+		if (!bounce->metadata_sg)
+			return -ENOMEM;
+	}
+
+	return 0;
+}
+
+static void free_bounce(struct nvmet_p2pmem_bounce *bounce)
+{
+	if (bounce->sg)
+		sgl_free(bounce->sg);
+	if (bounce->metadata_sg)
+		sgl_free(bounce->metadata_sg);
+	kfree(bounce);
+}
+
+/* The backend was refused a request's memory; let it work on a second buffer */
+static void begin_bounce(struct nvmet_p2pmem_bounce *bounce)
+{
+	struct nvmet_req *req = bounce->req;
+
+	/* What is read from a device that is gone is not what was written */
+	if (!pci_device_is_present(req->p2pmem.provider) ||
+	    alloc_bounce_buffers(bounce)) {
+		nvmet_req_complete(req, blk_to_nvme_status(req, bounce->status));
+		free_bounce(bounce);
+		return;
+	}
+
+	if (nvme_is_write(req->cmd)) {
+		copy_sgl(bounce->sg, bounce->sg_cnt, req->sg, req->sg_cnt,
+			 true);
+		if (req->metadata_len)
+			copy_sgl(bounce->metadata_sg, bounce->metadata_sg_cnt,
+				 req->metadata_sg, req->metadata_sg_cnt, true);
+	}
+
+	count_peer(req, -1);
+	count_system(req, NVMET_P2PMEM_REFUSED, 1);
+	swap_buffers(bounce);
+	req->p2pmem.bounce = bounce;
+	req->execute(req);
+}
+
+static void end_bounce(struct nvmet_p2pmem_bounce *bounce)
+{
+	struct nvmet_req *req = bounce->req;
+	blk_status_t status = bounce->status;
+
+	req->p2pmem.bounce = NULL;
+	swap_buffers(bounce);
+	if (!nvme_is_write(req->cmd) && status == BLK_STS_OK) {
+		copy_sgl(req->sg, req->sg_cnt, bounce->sg, bounce->sg_cnt,
+			 false);
+		if (req->metadata_len)
+			copy_sgl(req->metadata_sg, req->metadata_sg_cnt,
+				 bounce->metadata_sg, bounce->metadata_sg_cnt,
+				 false);
+	}
+	free_bounce(bounce);
+	nvmet_req_complete(req, blk_to_nvme_status(req, status));
+}
+
+static void bounce_work(struct work_struct *work)
+{
+	struct nvmet_p2pmem_bounce *bounce =
+		container_of(work, struct nvmet_p2pmem_bounce, work);
+
+	if (bounce->req->p2pmem.bounce)
+		end_bounce(bounce);
+	else
+		begin_bounce(bounce);
+}
+
+/**
+ * nvmet_p2pmem_io_done - look at what the backend said of a read or write
+ * @req: the request
+ * @status: what it said
+ *
+ * A backend that was refused peer-to-peer memory says so by %BLK_STS_TARGET,
+ * as it does on errors of the drive, which are repeated to no harm.
+ *
+ * Context: any context but NMI.
+ * Return: true if the request is not done yet and will be completed here, false
+ * if the caller is to complete it.
+ */
+bool nvmet_p2pmem_io_done(struct nvmet_req *req, blk_status_t status)
+{
+	struct nvmet_p2pmem_bounce *bounce = req->p2pmem.bounce;
+
+	if (!bounce) {
+		if (status != BLK_STS_TARGET || !req->p2pmem.provider)
+			return false;
+
+		bounce = kzalloc(sizeof(*bounce), GFP_ATOMIC);
+		if (!bounce)
+			return false;
+
+		bounce->req = req;
+		INIT_WORK(&bounce->work, bounce_work);
+	}
+
+	bounce->status = status;
+	queue_work(nvmet_wq, &bounce->work);
+	return true;
+}
+
+/**
+ * nvmet_p2pmem_show - show a namespace's setting
+ * @ns: the namespace
+ * @page: buffer of a page for the text
+ *
+ * Return: length of the text.
+ */
+ssize_t nvmet_p2pmem_show(struct nvmet_ns *ns, char *page)
+{
+	guard(mutex)(&ns->subsys->lock);
+	return pci_p2pdma_enable_show(page, ns->p2pmem.wanted,
+				      ns->p2pmem.enabled);
+}
+
+/**
+ * nvmet_p2pmem_store - change a namespace's setting
+ * @ns: the namespace, which has to be disabled
+ * @page: what user space wrote, see pci_p2pdma_enable_store()
+ *
+ * Return: 0; -EBUSY or -ENODEV after a line in the log.
+ */
+int nvmet_p2pmem_store(struct nvmet_ns *ns, const char *page)
+{
+	struct pci_dev *wanted = NULL;
+	bool enabled;
+	int error;
+
+	guard(mutex)(&ns->subsys->lock);
+	if (ns->enabled) {
+		pr_err("nsid %u: p2pmem can be changed only while the namespace is disabled; write 0 to enable first\n",
+		       ns->nsid);
+		return -EBUSY;
+	}
+
+	error = pci_p2pdma_enable_store(page, &wanted, &enabled);
+	if (error)
+		return error;
+
+	ns->p2pmem.enabled = enabled;
+	pci_dev_put(ns->p2pmem.wanted);
+	ns->p2pmem.wanted = wanted;
+	return 0;
+}
+
+/**
+ * nvmet_p2pmem_providers_show - show the provider of each controller
+ * @ns: the namespace
+ * @page: buffer of a page for the text
+ *
+ * Return: length of the text.
+ */
+ssize_t nvmet_p2pmem_providers_show(struct nvmet_ns *ns, char *page)
+{
+	struct nvmet_p2pmem_link *link;
+	struct nvmet_ctrl *ctrl;
+	ssize_t len = 0;
+
+	guard(mutex)(&ns->subsys->lock);
+	list_for_each_entry(ctrl, &ns->subsys->ctrls, subsys_entry) {
+		link = xa_load(&ctrl->p2pmem.links, ns->nsid);
+		if (!link)
+			continue;
+
+		if (link->choice.provider)
+			len += sysfs_emit_at(page, len, "%u %s %s\n",
+					     ctrl->cntlid,
+					     pci_name(link->choice.provider),
+					     link->access == NVMET_P2PMEM_CPU ?
+						     "cpu-copy" : "dma");
+		else
+			len += sysfs_emit_at(page, len, "%u none %s\n",
+					     ctrl->cntlid,
+					     why_names[link->choice.why]);
+	}
+
+	return len;
+}
+
+/**
+ * nvmet_p2pmem_stats_show - show what became of a namespace's requests
+ * @ns: the namespace
+ * @page: buffer of a page for the text
+ *
+ * Return: length of the text.
+ */
+ssize_t nvmet_p2pmem_stats_show(struct nvmet_ns *ns, char *page)
+{
+	static const char *const ways[] = {
+		[NVMET_P2PMEM_NONE]	= "system",
+		[NVMET_P2PMEM_DMA]	= "dma",
+		[NVMET_P2PMEM_CPU]	= "cpu_copy",
+	};
+	struct nvmet_p2pmem_counters sum = { }, *counters;
+	ssize_t len = 0;
+	int cpu, i;
+
+	for_each_possible_cpu(cpu) {
+		counters = per_cpu_ptr(ns->p2pmem.counters, cpu);
+		for (i = 0; i < ARRAY_SIZE(ways); i++) {
+			sum.requests[i] += READ_ONCE(counters->requests[i]);
+			sum.bytes[i] += READ_ONCE(counters->bytes[i]);
+		}
+		for (i = 0; i < NVMET_P2PMEM_NR_WHY; i++)
+			sum.why[i] += READ_ONCE(counters->why[i]);
+	}
+
+	for (i = ARRAY_SIZE(ways) - 1; i >= 0; i--)
+		len += sysfs_emit_at(page, len, "%s_requests %llu\n%s_bytes %llu\n",
+				     ways[i], sum.requests[i], ways[i],
+				     sum.bytes[i]);
+	for (i = 0; i < NVMET_P2PMEM_NR_WHY; i++)
+		if (why_names[i])
+			len += sysfs_emit_at(page, len, "system_%s %llu\n",
+					     why_names[i], sum.why[i]);
+
+	return len;
+}
