@@ -10,7 +10,7 @@
  *
  * This file owns the provider: its life, its regions, who may find it.
  *
- *   p2pdma_pool.c    which of its pages are free
+ *   p2pdma_pool.c    which of its pages are free, over p2pdma_front.c
  *   p2pdma_route.c   how a client reaches it, over p2pdma_acs.c and
  *   p2pdma_host.c    what is known of root complexes
  *   p2pdma_sysfs.c   what user space sees of it
@@ -43,8 +43,10 @@
 
 #include <linux/export.h>
 #include <linux/kstrtox.h>
+#include <linux/limits.h>
 #include <linux/mutex.h>
 #include <linux/notifier.h>
+#include <linux/p2pdma_pages.h>
 #include <linux/random.h>
 #include <linux/rculist.h>
 #include <linux/scatterlist.h>
@@ -52,6 +54,7 @@
 #include <linux/workqueue.h>
 
 #include "p2pdma.h"
+#include "p2pdma_fast.h"
 
 /* How long to wait for memory that is out before the log says so, again */
 #define P2PDMA_PATIENCE		(30 * HZ)
@@ -63,6 +66,10 @@ static LIST_HEAD(p2pdma_providers);
 
 /* Those who are told that another choice of provider may be better now */
 static BLOCKING_NOTIFIER_HEAD(p2pdma_notifiers);
+
+/* On while there are providers, so that nobody else pays for what they need */
+DEFINE_STATIC_KEY_FALSE(p2pdma_pages_exist);
+EXPORT_SYMBOL_GPL(p2pdma_pages_exist);
 
 static const struct dev_pagemap_ops p2pdma_pgmap_ops = {
 	.page_free = pci_p2pdma_page_free,
@@ -79,14 +86,19 @@ struct p2pdma_region *pci_p2pdma_page_region(const struct page *page)
 	return container_of(page->pgmap, struct p2pdma_region, pgmap);
 }
 
-/*
- * The provider for somebody who holds memory of it, and thus keeps it alive;
- * NULL if there is none, which makes such a claim false.
+/**
+ * __p2pdma_page_referenced - references to pages of a provider will be taken
+ * @page: one of them
+ *
+ * See p2pdma_page_referenced().
+ *
+ * Context: any context.
  */
-static struct pci_p2pdma *held_provider(struct pci_dev *pdev)
+void __p2pdma_page_referenced(const struct page *page)
 {
-	return rcu_dereference_protected(pdev->p2pdma, true);
+	p2pdma_pool_arm(&pci_p2pdma_page_region(page)->p2p->pool);
 }
+EXPORT_SYMBOL_GPL(__p2pdma_page_referenced);
 
 static void region_remove(struct p2pdma_region *region)
 {
@@ -205,7 +217,16 @@ static void provider_release(void *data)
 		region_remove(region);
 	pci_p2pdma_verdicts_destroy(&p2p->verdicts);
 	kfree(p2p);
+	static_branch_dec(&p2pdma_pages_exist);
 	pci_p2pdma_routes_changed();
+}
+
+static void complain(struct p2pdma_pool *pool, void *addr, size_t size)
+{
+	struct pci_p2pdma *p2p = container_of(pool, struct pci_p2pdma, pool);
+
+	WARN_ONCE(1, "%s: freed %zu bytes at %p, which were not allocated so\n",
+		  pci_name(p2p->pdev), size, addr);
 }
 
 static struct pci_p2pdma *provider_create(struct pci_dev *pdev)
@@ -218,25 +239,27 @@ static struct pci_p2pdma *provider_create(struct pci_dev *pdev)
 		return ERR_PTR(-ENOMEM);
 
 	p2p->pdev = pdev;
-	p2pdma_pool_init(&p2p->pool);
+	p2pdma_pool_init(&p2p->pool, complain);
 	INIT_LIST_HEAD(&p2p->regions);
 	INIT_LIST_HEAD(&p2p->node);
 	pci_p2pdma_verdicts_init(&p2p->verdicts);
 
 	error = bars_register(p2p);
 	if (error)
-		goto free_p2p;
+		goto free_pool;
 
 	error = devm_add_action(&pdev->dev, provider_release, p2p);
 	if (error)
 		goto unregister;
 
+	static_branch_inc(&p2pdma_pages_exist);
 	rcu_assign_pointer(pdev->p2pdma, p2p);
 	return p2p;
 
 unregister:
 	bars_unregister(p2p);
-free_p2p:
+free_pool:
+	p2pdma_pool_destroy(&p2p->pool);
 	kfree(p2p);
 	return ERR_PTR(error);
 }
@@ -318,7 +341,8 @@ static int region_add(struct pci_p2pdma *p2p, int bar, struct range *range,
 	}
 
 	list_add_tail_rcu(&region->node, &p2p->regions);
-	error = p2pdma_pool_add(&p2p->pool, region->vaddr, range_len(range),
+	error = p2pdma_pool_add(&p2p->pool, region->vaddr,
+				virt_to_page(region->vaddr), range_len(range),
 				nid);
 	if (error)
 		goto remove_region;
@@ -708,16 +732,15 @@ EXPORT_SYMBOL_GPL(pci_alloc_p2pmem);
  */
 void pci_free_p2pmem(struct pci_dev *provider, void *vaddr, size_t size)
 {
-	struct pci_p2pdma *p2p = held_provider(provider);
-	bool freed;
+	struct pci_p2pdma *p2p;
 
+	guard(rcu)();
+	p2p = rcu_dereference(provider->p2pdma);
 	if (WARN_ONCE(!p2p, "%s: freed memory of a device that provides none\n",
 		      pci_name(provider)))
 		return;
 
-	freed = p2pdma_pool_free(&p2p->pool, vaddr, size);
-	WARN_ONCE(!freed, "%s: freed %zu bytes at %p, which were not allocated so\n",
-		  pci_name(provider), size, vaddr);
+	p2pdma_pool_free(&p2p->pool, vaddr, size);
 }
 EXPORT_SYMBOL_GPL(pci_free_p2pmem);
 
@@ -757,13 +780,73 @@ pci_bus_addr_t pci_p2pmem_virt_to_bus(struct pci_dev *provider, void *vaddr)
 EXPORT_SYMBOL_GPL(pci_p2pmem_virt_to_bus);
 
 /**
+ * pci_p2pmem_alloc_sgl_limits - allocate peer-to-peer memory as a scatterlist
+ * @provider: the provider
+ * @nr_entries: returns the number of entries
+ * @length: number of bytes
+ * @max_entries: most entries that the caller can use; 1 asks for contiguous
+ *	memory
+ * @max_entry_size: most bytes that an entry may have, at least a page; what is
+ *	beyond a multiple of the page size is not made use of
+ *
+ * The list has as few entries as the free memory allows: one, if there is a
+ * free piece of that length and the limits permit it.  Entries consist of whole
+ * pages, but for the end of the last one, and each lies within one resource that
+ * the provider added.
+ *
+ * Context: process context, may sleep.
+ * Return: the scatterlist, to be freed by pci_p2pmem_free_sgl(), or NULL if
+ * @length is zero, the memory, or the scatterlist, cannot be had, or not within
+ * the limits.
+ */
+struct scatterlist *pci_p2pmem_alloc_sgl_limits(struct pci_dev *provider,
+						unsigned int *nr_entries,
+						u32 length,
+						unsigned int max_entries,
+						size_t max_entry_size)
+{
+	struct page *piece, *next;
+	struct scatterlist *sgl, *sg;
+	struct pci_p2pdma *p2p;
+	unsigned int nr;
+	size_t size;
+
+	scoped_guard(rcu) {
+		p2p = rcu_dereference(provider->p2pdma);
+		piece = p2p ? p2pdma_pool_gather(&p2p->pool, length,
+						 max_entries, max_entry_size,
+						 &nr) : NULL;
+	}
+	if (!piece)
+		return NULL;
+
+	/* From here on the memory keeps the provider */
+	sgl = kvmalloc_array(nr, sizeof(*sgl), GFP_KERNEL);
+	if (!sgl) {
+		p2pdma_pool_free_pieces(&p2p->pool, piece);
+		return NULL;
+	}
+
+	for (sg = sgl; piece; sg++, piece = next) {
+		next = p2pdma_pool_next_piece(piece, &size);
+		*sg = (struct scatterlist){};
+		sg_set_page(sg, piece, min(size, length), 0);
+		length -= sg->length;
+	}
+	sg_mark_end(sg - 1);
+
+	*nr_entries = nr;
+	return sgl;
+}
+EXPORT_SYMBOL_GPL(pci_p2pmem_alloc_sgl_limits);
+
+/**
  * pci_p2pmem_alloc_sgl - allocate peer-to-peer memory as a scatterlist
  * @provider: the provider
  * @nr_entries: returns the number of entries
  * @length: number of bytes
  *
- * One entry if there is a free piece that long, else as few as the free pieces
- * allow.  Entries consist of whole pages, but for the end of the last one.
+ * pci_p2pmem_alloc_sgl_limits() without limits.
  *
  * Context: process context, may sleep.
  * Return: the scatterlist, to be freed by pci_p2pmem_free_sgl(), or NULL if the
@@ -772,76 +855,48 @@ EXPORT_SYMBOL_GPL(pci_p2pmem_virt_to_bus);
 struct scatterlist *pci_p2pmem_alloc_sgl(struct pci_dev *provider,
 					 unsigned int *nr_entries, u32 length)
 {
-	unsigned int max = DIV_ROUND_UP_ULL(length, PAGE_SIZE);
-	struct scatterlist *sgl;
-	struct pci_p2pdma *p2p;
-	unsigned int n = 0;
-	size_t got;
-	void *addr;
-
-	/* The common case wants a single entry */
-	addr = pci_alloc_p2pmem(provider, length);
-	if (addr)
-		max = 1;
-
-	sgl = max ? kvmalloc_array(max, sizeof(*sgl), GFP_KERNEL) : NULL;
-	if (!sgl)
-		goto free_addr;
-
-	sg_init_table(sgl, max);
-	if (addr) {
-		sg_set_buf(sgl, addr, length);
-		*nr_entries = 1;
-		return sgl;
-	}
-
-	while (length) {
-		scoped_guard(rcu) {
-			p2p = rcu_dereference(provider->p2pdma);
-			addr = p2p ? p2pdma_pool_alloc_some(&p2p->pool, length,
-							    &got) : NULL;
-		}
-		if (!addr)
-			goto free_sgl;
-
-		sg_set_buf(&sgl[n++], addr, got);
-		length -= got;
-	}
-
-	sg_mark_end(&sgl[n - 1]);
-	*nr_entries = n;
-	return sgl;
-
-free_sgl:
-	if (n) {
-		sg_mark_end(&sgl[n - 1]);
-		pci_p2pmem_free_sgl(provider, sgl);
-	} else {
-		kvfree(sgl);
-	}
-	return NULL;
-
-free_addr:
-	if (addr)
-		pci_free_p2pmem(provider, addr, length);
-	return NULL;
+	return pci_p2pmem_alloc_sgl_limits(provider, nr_entries, length,
+					   UINT_MAX, SIZE_MAX);
 }
 EXPORT_SYMBOL_GPL(pci_p2pmem_alloc_sgl);
 
 /**
  * pci_p2pmem_free_sgl - free a scatterlist and the memory that it describes
  * @provider: the provider
- * @sgl: what pci_p2pmem_alloc_sgl() returned
+ * @sgl: what pci_p2pmem_alloc_sgl() or its variant with limits returned
  *
  * Context: process or softirq context; does not sleep unless the list is long
  * enough to have been allocated by pages.
  */
 void pci_p2pmem_free_sgl(struct pci_dev *provider, struct scatterlist *sgl)
 {
+	unsigned long first = 0, *last = &first;
+	struct pci_p2pdma *p2p;
 	struct scatterlist *sg;
+	struct page *piece;
 
-	for (sg = sgl; sg; sg = sg_next(sg))
-		pci_free_p2pmem(provider, sg_virt(sg), sg->length);
+	if (sg_is_last(sgl)) {
+		pci_free_p2pmem(provider, sg_virt(sgl), sgl->length);
+		kvfree(sgl);
+		return;
+	}
+
+	rcu_read_lock();
+	p2p = rcu_dereference(provider->p2pdma);
+	for (sg = sgl; p2p && sg; sg = sg_next(sg)) {
+		piece = p2pdma_pool_take(&p2p->pool, sg_virt(sg), sg->length);
+		if (!piece)
+			continue;
+		*last = (unsigned long)piece;
+		last = &piece->private;
+	}
+	*last = 0;
+	if (p2p)
+		p2pdma_pool_free_pieces(&p2p->pool, (struct page *)first);
+	rcu_read_unlock();
+	WARN_ONCE(!p2p, "%s: freed a scatterlist of a device that provides no memory\n",
+		  pci_name(provider));
+
 	kvfree(sgl);
 }
 EXPORT_SYMBOL_GPL(pci_p2pmem_free_sgl);

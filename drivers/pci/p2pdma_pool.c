@@ -5,300 +5,525 @@
  * A pool owns the pages of one provider.  They come in ranges, one for each
  * resource that the provider added, and an allocation never crosses from one
  * range into the next: neighbouring ranges have different pagemaps, and a
- * buffer that spans two of them has no single translation.
+ * buffer that spans two of them has no single translation.  Within a range, the
+ * runs of free and of allocated pages are the business of p2pdma_run.c, in the
+ * same time however large, full or fragmented it is.
  *
- * Each range is cut into runs of pages that are either free or allocated as
- * one piece.  Two arrays beside the memory describe them; the memory itself is
- * behind a device, slow to read, and must not be written to:
+ * Before that, runs of a power of two of pages are kept at hand by the CPU that
+ * freed them (p2pdma_front.c), as long as there is plenty of free memory
+ * besides.  When it becomes scarce they are taken back, once; and so they are
+ * by a request that cannot be served otherwise, which therefore fails only if
+ * the pages really are not free.
  *
- *   tag[p]   nonzero only where a run begins or a free run ends:
- *              first page of an allocated run   RUN_USED | length
- *              first and last page of a free run          length
- *            so both neighbours of a run that is being freed can be judged
- *            with one load each, and a bogus free finds a tag that differs.
- *   link[p]  list pointers, valid only for the first page of a free run.
+ * A free is checked by the tag of its first page, and takes possession of the
+ * run by exchanging that tag: of two CPUs that free the same run, one fails.
  *
- * Free runs are kept in lists by length: one list for each length from 1 to
- * RUN_EXACT pages, so that the requests storage makes (4 KiB to 1 MiB) are
- * answered by the best fitting run, or known to be impossible, with one search
- * of a small bitmap.  Longer runs share a list with others whose length has
- * the same leading four bits.  Allocating and freeing thus take the same time
- * however large, full or fragmented a range is.  Only a request for more than
- * 1 MiB may have to look through one list of such long runs.
+ * References.  The pool owns one reference to each of its pages.  Whoever has
+ * an allocation may hand pages to others that take references of their own (a
+ * socket that sends them, a pin), and may free it while these last.  Such pages
+ * must not be handed out again yet.  So the references of a run are counted
+ * when it is freed; if there are too many, the run is broken up into single
+ * pages and the pool's reference to each is dropped.  The last holder's
+ * put_page() then brings each home, by way of ->page_free(), as it does with
+ * pages that a process had mapped, and a provider that goes away waits for it.
+ *
+ * Looking at each page of a long run would cost more than all the rest, and
+ * hardly anybody takes references to such pages.  Therefore:
+ *
+ *  - two pages from each end are looked at always, which is all of a run of up
+ *    to four pages and costs about ten instructions;
+ *  - the others once somebody was seen who takes references: either in this
+ *    way, or by the kernel's common way of doing so, which calls
+ *    p2pdma_page_referenced() first.  From then on, the pool being armed, a
+ *    free costs four instructions a page.
+ *
+ * What is left is a driver that by itself calls get_page() on pages in the
+ * middle of a long run, of a provider of which no other reference was ever
+ * noticed, and keeps them beyond the free.
  *
  * Invariants, whenever the lock is not held:
- *  - every page belongs to exactly one run;
- *  - two free runs are never neighbours: freeing merges at once;
- *  - free_pages is the total length of the free runs, exact to the page.
+ *  - those of p2pdma_run.c;
+ *  - free_pages is the total length of the free runs, and together with what is
+ *    kept at hand it is what is not allocated, exact to the page when no call
+ *    is in progress.
  *
  * Locking: pool->lock is a leaf lock and is taken with interrupts disabled,
  * since the last reference to a user's page may be dropped in any context.
- * Allocation and freeing never sleep.
+ * Allocation and freeing never sleep.  The list of ranges only grows, and is
+ * read without a lock.  A free may go on for some instructions after the pool
+ * has become idle, in an RCU read section: whoever destroys the pool waits for
+ * a grace period in between.
  *
- * What must never happen: a page in two allocations; a free that harms pages
- * of somebody else, whatever its arguments; destruction of a pool while a page
- * is allocated.
+ * What must never happen: a page in two allocations; a page handed out that
+ * somebody else holds; a free that harms pages of somebody else, whatever its
+ * arguments; destruction of a pool while a page is allocated.
  */
 #include <linux/align.h>
-#include <linux/bitmap.h>
 #include <linux/bitops.h>
 #include <linux/bug.h>
+#include <linux/limits.h>
 #include <linux/log2.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
+#include <linux/page_ref.h>
+#include <linux/rculist.h>
+#include <linux/sched.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 
+#include "p2pdma_fast.h"
 #include "p2pdma_pool.h"
 
-#define RUN_USED	BIT(31)
-#define RUN_NONE	U32_MAX
-/* Twice as much still has a class: 4 TiB of 4 KiB pages a range */
-#define RUN_MAX		(BIT(30) - 1)
+/*
+ * With less than this part of the pool free, CPUs keep nothing at hand, until
+ * twice as much is free again.
+ */
+#define POOL_FLOOR	16
 
-/* Lengths that have a list of their own; 256 pages are 1 MiB of 4 KiB pages */
-#define RUN_EXACT	256U
-#define RUN_EXACT_SHIFT	8
-/* Every power of two above is shared out between this many lists */
-#define RUN_SUB_SHIFT	3
-#define RUN_CLASSES	(RUN_EXACT + ((31 - RUN_EXACT_SHIFT) << RUN_SUB_SHIFT))
+/* Runs to take back from a CPU before others get a chance at the lock */
+#define POOL_UNPARK	8
 
-struct run_link {
-	u32 prev;
-	u32 next;
-};
+/* Pieces to gather or free before others get a chance at the lock */
+#define POOL_BATCH	64
 
-struct p2pdma_range {
-	struct list_head	node;
-	unsigned long		vaddr;
-	u32			pages;
-	u32			*tag;
-	struct run_link		*link;
-	u32			head[RUN_CLASSES];
-	DECLARE_BITMAP(nonempty, RUN_CLASSES);
-};
+/* Runs to compare where the longest of a list is wanted */
+#define LONGEST_OF	64
 
-/* List on which a free run of @len pages is found */
-static unsigned int run_class(u32 len)
+static void *range_address(const struct p2pdma_range *range,
+			   const struct page *page)
 {
-	unsigned int order;
-
-	if (len <= RUN_EXACT)
-		return len - 1;
-
-	order = fls(len) - 1;
-	return RUN_EXACT + ((order - RUN_EXACT_SHIFT) << RUN_SUB_SHIFT) +
-	       ((len >> (order - RUN_SUB_SHIFT)) & GENMASK(RUN_SUB_SHIFT - 1, 0));
+	return (void *)(range->vaddr +
+			((unsigned long)(page - range->page) << PAGE_SHIFT));
 }
 
-static void run_insert_free(struct p2pdma_range *range, u32 start, u32 len)
+static struct p2pdma_range *range_of_page(struct p2pdma_pool *pool,
+					  const struct page *page)
 {
-	unsigned int class = run_class(len);
-	u32 next = range->head[class];
+	struct p2pdma_range *range;
 
-	range->tag[start] = len;
-	range->tag[start + len - 1] = len;
-
-	range->link[start].prev = RUN_NONE;
-	range->link[start].next = next;
-	if (next != RUN_NONE)
-		range->link[next].prev = start;
-	range->head[class] = start;
-	__set_bit(class, range->nonempty);
-}
-
-static void run_remove_free(struct p2pdma_range *range, u32 start, u32 len)
-{
-	unsigned int class = run_class(len);
-	u32 prev = range->link[start].prev;
-	u32 next = range->link[start].next;
-
-	if (next != RUN_NONE)
-		range->link[next].prev = prev;
-	if (prev != RUN_NONE)
-		range->link[prev].next = next;
-	else
-		range->head[class] = next;
-	if (range->head[class] == RUN_NONE)
-		__clear_bit(class, range->nonempty);
-
-	range->tag[start] = 0;
-	range->tag[start + len - 1] = 0;
-}
-
-/* First page of a free run of at least @len pages, or RUN_NONE */
-static u32 run_find(struct p2pdma_range *range, u32 len)
-{
-	unsigned int class = run_class(len);
-	unsigned int first = class;
-	u32 start;
-
-	/* A shared list may hold runs that are too short: prefer the next one */
-	if (len > RUN_EXACT)
-		first++;
-
-	first = find_next_bit(range->nonempty, RUN_CLASSES, first);
-	if (first < RUN_CLASSES)
-		return range->head[first];
-
-	if (len <= RUN_EXACT)
-		return RUN_NONE;
-
-	for (start = range->head[class]; start != RUN_NONE;
-	     start = range->link[start].next)
-		if (range->tag[start] >= len)
+	list_for_each_entry_lockless(range, &pool->ranges, node)
+		if (page >= range->page && page < range->page + range->pages)
 			break;
 
-	return start;
+	return range;
+}
+
+/* Lists and lock of the pool ------------------------------------------------ */
+
+/* Free memory is plenty again.  Called with pool->lock held */
+static noinline void pool_open(struct p2pdma_pool *pool)
+{
+	if (pool->dead)
+		return;
+
+	p2pdma_front_open(&pool->fronts, pool->pages, pool->armed);
+	pool->low = max(pool->least_free, pool->pages / POOL_FLOOR);
+	pool->plenty = ULONG_MAX;
+}
+
+/* Give back a run that is taken.  Called with pool->lock held */
+static void pool_return(struct p2pdma_pool *pool, struct page *page)
+{
+	unsigned long len = p2pdma_run_len(page);
+
+	p2pdma_range_free(range_of_page(pool, page), page, len);
+	pool->free_pages += len;
+	if (unlikely(pool->free_pages >= pool->plenty))
+		pool_open(pool);
+	if (unlikely(pool->dead) && pool->free_pages == pool->pages)
+		wake_up_all(&pool->idle);
 }
 
 /*
- * Where to cut @len pages out of the free run at @start.  Lengths that are a
- * power of two are placed at a multiple of themselves, so that they can be
- * mapped by large page table entries.  Returns RUN_NONE if the run has no such
- * place.
+ * Take back what one CPU keeps at hand, or a good part of it, longest runs first.
+ * Called with pool->lock held.
  */
-static u32 run_place(struct p2pdma_range *range, u32 start, u32 len)
+static bool pool_unpark(struct p2pdma_pool *pool)
 {
-	unsigned long first = (range->vaddr >> PAGE_SHIFT) + start;
-	u32 skip;
+	struct p2pdma_front *front = p2pdma_front_next(&pool->fronts);
+	unsigned int class, i, n = 0;
+	struct page **slot, *page;
 
-	if (!is_power_of_2(len))
-		return start;
+	if (!front)
+		return false;
 
-	skip = ALIGN(first, len) - first;
-	if ((u64)skip + len > range->tag[start])
-		return RUN_NONE;
-
-	return start + skip;
-}
-
-/* Turn @len pages at @pos, inside the free run at @start, into a used run */
-static void run_carve(struct p2pdma_range *range, u32 start, u32 pos, u32 len)
-{
-	u32 end = start + range->tag[start];
-
-	run_remove_free(range, start, end - start);
-	if (pos > start)
-		run_insert_free(range, start, pos - start);
-	if (pos + len < end)
-		run_insert_free(range, pos + len, end - pos - len);
-	range->tag[pos] = RUN_USED | len;
-}
-
-/* First page of a newly allocated run of exactly @len pages, or RUN_NONE */
-static u32 range_alloc(struct p2pdma_range *range, u32 len)
-{
-	u32 start = run_find(range, len);
-	u32 pos, other;
-
-	if (start == RUN_NONE)
-		return RUN_NONE;
-
-	pos = run_place(range, start, len);
-	if (pos == RUN_NONE) {
-		/* Runs this long have an aligned place wherever they begin */
-		other = run_find(range, 2 * len - 1);
-		if (other != RUN_NONE) {
-			start = other;
-			pos = run_place(range, start, len);
-		} else {
-			pos = start;
+	for (class = P2PDMA_FRONT_CLASSES; class--; ) {
+		slot = front->slot + class * P2PDMA_FRONT_DEPTH;
+		for (i = 0; i < pool->fronts.most; i++) {
+			page = READ_ONCE(slot[i]) ? xchg(&slot[i], NULL) : NULL;
+			if (!page)
+				continue;
+			pool_return(pool, page);
+			if (++n < POOL_UNPARK)
+				continue;
+			p2pdma_front_list(&pool->fronts, front);
+			return true;
 		}
 	}
 
-	run_carve(range, start, pos, len);
-	return pos;
+	return true;
 }
 
-static void range_free(struct p2pdma_range *range, u32 start, u32 len)
+/* There never was less, or it becomes scarce.  Called with pool->lock held */
+static noinline void pool_low(struct p2pdma_pool *pool)
 {
-	u32 end = start + len;
-	u32 tag;
+	unsigned long scarce = pool->pages / POOL_FLOOR;
 
-	range->tag[start] = 0;
+	pool->least_free = min(pool->least_free, pool->free_pages);
+	pool->low = pool->least_free;
+	if (pool->plenty != ULONG_MAX)
+		return;
 
-	if (start) {
-		tag = range->tag[start - 1];
-		if (tag && !(tag & RUN_USED)) {
-			start -= tag;
-			run_remove_free(range, start, tag);
-		}
+	if (pool->free_pages >= scarce) {
+		pool->low = max(pool->low, scarce);
+		return;
 	}
 
-	if (end < range->pages) {
-		tag = range->tag[end];
-		if (tag && !(tag & RUN_USED)) {
-			run_remove_free(range, end, tag);
-			end += tag;
-		}
-	}
-
-	run_insert_free(range, start, end - start);
+	/* What is kept is taken back by those who free something */
+	p2pdma_front_close(&pool->fronts);
+	pool->plenty = 2 * scarce;
 }
 
-static void *range_page(struct p2pdma_range *range, u32 page)
+/* @len pages are not free any more.  Called with pool->lock held */
+static __always_inline void pool_gone(struct p2pdma_pool *pool,
+				      unsigned long len)
 {
-	return (void *)(range->vaddr + ((unsigned long)page << PAGE_SHIFT));
+	pool->free_pages -= len;
+	if (unlikely(pool->free_pages < pool->low))
+		pool_low(pool);
 }
 
-/*
- * Find the allocation of @len pages at @addr.  Anything else, a second free, a
- * wrong size or an address that is not ours, is answered with NULL.
- */
-static struct p2pdma_range *pool_lookup(struct p2pdma_pool *pool, void *addr,
-					unsigned long len, u32 *start)
+/* Allocate @len pages in one piece.  Called with pool->lock held */
+static __always_inline struct page *
+pool_cut(struct p2pdma_pool *pool, unsigned long len, unsigned long mask,
+	 struct p2pdma_range **from)
 {
-	unsigned long vaddr = (unsigned long)addr;
 	struct p2pdma_range *range;
-	unsigned long offset;
-
-	if (len > RUN_MAX)
-		return NULL;
+	struct page *page;
 
 	list_for_each_entry(range, &pool->ranges, node) {
-		offset = vaddr - range->vaddr;
-		if (offset >> PAGE_SHIFT >= range->pages)
+		page = p2pdma_range_alloc(range, len, mask);
+		if (unlikely(!page))
 			continue;
 
-		*start = offset >> PAGE_SHIFT;
-		if (offset_in_page(offset) ||
-		    range->tag[*start] != (RUN_USED | len))
-			return NULL;
-		return range;
+		pool_gone(pool, len);
+		*from = range;
+		return page;
 	}
 
 	return NULL;
 }
 
-static unsigned long size_to_pages(size_t size)
+/* A front holds something for the first time since it was emptied */
+void p2pdma_pool_list_front(struct p2pdma_pool *pool,
+			    struct p2pdma_front *front)
 {
-	return (size >> PAGE_SHIFT) + !!offset_in_page(size);
+	p2pdma_front_list(&pool->fronts, front);
+	/* p2pdma_pool_kill() may have been there between */
+	if (READ_ONCE(pool->dead))
+		p2pdma_pool_drain(pool);
 }
+
+static void pool_free_one(struct p2pdma_pool *pool, struct page *page)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&pool->lock, flags);
+	pool_return(pool, page);
+	if (pool->plenty != ULONG_MAX)
+		pool_unpark(pool);
+	spin_unlock_irqrestore(&pool->lock, flags);
+}
+
+/* Let this CPU keep a run that is taken, or free it */
+static __always_inline void pool_keep(struct p2pdma_pool *pool, void *addr,
+				      struct page *page, unsigned long len)
+{
+	struct p2pdma_front *front;
+	unsigned int class = __ffs(len);
+
+	page->private = (unsigned long)addr;
+	if (!p2pdma_front_put(&pool->fronts, class,
+			      READ_ONCE(pool->fronts.depth[class]), page,
+			      &front))
+		pool_free_one(pool, page);
+	else if (!READ_ONCE(front->listed))
+		p2pdma_pool_list_front(pool, front);
+}
+
+/* The rest of p2pdma_pool_alloc(), if CPUs keep nothing of that length */
+void *p2pdma_pool_alloc_shared(struct p2pdma_pool *pool, unsigned long len)
+{
+	unsigned long mask = len & (len - 1) ? 0 : len - 1;
+	struct p2pdma_range *range;
+	struct page *page = NULL;
+	unsigned long flags;
+
+	spin_lock_irqsave(&pool->lock, flags);
+	if (likely(!pool->dead)) {
+		/* Alignment of much is worth what it costs */
+		if (unlikely(mask >= P2PDMA_FRONT_LONGEST))
+			while (pool_unpark(pool))
+				;
+		do {
+			page = pool_cut(pool, len, mask, &range);
+		} while (unlikely(!page) && pool_unpark(pool));
+	}
+	if (unlikely(!page))
+		pool->failures++;
+	spin_unlock_irqrestore(&pool->lock, flags);
+
+	return page ? range_address(range, page) : NULL;
+}
+
+/*
+ * The rest of p2pdma_pool_alloc(), if CPUs keep such runs but this one has none.
+ * As many as it may keep are allocated along with the one that is wanted, unless
+ * free memory becomes scarce.
+ */
+void *p2pdma_pool_alloc_refill(struct p2pdma_pool *pool, unsigned long len,
+			       unsigned int depth)
+{
+	struct p2pdma_range *range;
+	unsigned int nr = 1 + depth;
+	struct page *page = NULL;
+	unsigned long flags;
+	void *addr;
+
+	this_cpu_inc(pool->fronts.cpu->misses);
+	if (READ_ONCE(pool->free_pages) <
+	    READ_ONCE(pool->pages) / POOL_FLOOR + nr * len)
+		return p2pdma_pool_alloc_shared(pool, len);
+
+	spin_lock_irqsave(&pool->lock, flags);
+	range = list_first_entry(&pool->ranges, struct p2pdma_range, node);
+	if (!pool->dead)
+		page = p2pdma_range_alloc_many(range, len, &nr);
+	if (page)
+		pool_gone(pool, nr * len);
+	spin_unlock_irqrestore(&pool->lock, flags);
+	if (!page)
+		return p2pdma_pool_alloc_shared(pool, len);
+
+	for (addr = range_address(range, page); --nr; ) {
+		page -= len;
+		pool_keep(pool, range_address(range, page), page, len);
+	}
+
+	return addr;
+}
+
+/* Frees --------------------------------------------------------------------- */
+
+/* Nothing like that is allocated */
+bool p2pdma_pool_free_bogus(struct p2pdma_pool *pool, void *addr, size_t size)
+{
+	if (pool->complain)
+		pool->complain(pool, addr, size);
+
+	return false;
+}
+
+/* Make an allocation of each page of a run that is taken */
+static void run_break_up(struct page *page, unsigned long len)
+{
+	while (len--)
+		p2pdma_run_set_tag(page + len, p2pdma_run_used(1));
+}
+
+static bool pages_referenced(struct page *page, unsigned long len)
+{
+	unsigned long references = 0, i;
+
+	for (i = 0; i < len; i++)
+		references += page_ref_count(page + i);
+
+	return references != len;
+}
+
+/*
+ * If somebody holds pages of a run that is taken, let each of them come home
+ * when it is dropped.  Returns false if nobody does.
+ */
+static bool run_release(struct p2pdma_pool *pool, struct page *page,
+			unsigned long len)
+{
+	unsigned long flags, i;
+
+	if (!p2pdma_run_referenced(page, len) &&
+	    (!READ_ONCE(pool->armed) || !pages_referenced(page, len)))
+		return false;
+
+	p2pdma_pool_arm(pool);
+	spin_lock_irqsave(&pool->lock, flags);
+	pool->referenced++;
+	spin_unlock_irqrestore(&pool->lock, flags);
+
+	run_break_up(page, len);
+	for (i = 0; i < len; i++)
+		put_page(page + i);
+
+	return true;
+}
+
+/* The rest of p2pdma_pool_free(), once the run at @addr is taken */
+void p2pdma_pool_free_taken(struct p2pdma_pool *pool, void *addr,
+			    struct page *page)
+{
+	unsigned long len = p2pdma_run_len(page);
+
+	if (unlikely(run_release(pool, page, len)))
+		return;
+
+	/* Of an armed pool, what can be kept comes here */
+	if (READ_ONCE(pool->armed) && p2pdma_run_fits(addr, len))
+		pool_keep(pool, addr, page, len);
+	else
+		pool_free_one(pool, page);
+}
+
+/* Gathering ----------------------------------------------------------------- */
+
+/* All in one piece that this CPU keeps */
+static struct page *gather_front(struct p2pdma_pool *pool, unsigned long len)
+{
+	unsigned int depth, class;
+	struct page *page;
+
+	if (!p2pdma_front_fits(len))
+		return NULL;
+
+	class = __ffs(len);
+	depth = READ_ONCE(pool->fronts.depth[class]);
+	page = depth ? p2pdma_front_take(&pool->fronts, class, depth) : NULL;
+	if (!page)
+		return NULL;
+
+	p2pdma_run_set_tag(page, p2pdma_run_used(len));
+	page->private = 0;
+	return page;
+}
+
+static void pieces_add(struct p2pdma_pieces *pieces, struct page *page,
+		       unsigned long len)
+{
+	*pieces->last = (unsigned long)page;
+	pieces->last = &page->private;
+	pieces->nr++;
+	pieces->left -= len;
+}
+
+/* The range whose longest run is longest, or nearly so if all are long */
+static struct p2pdma_range *pool_longest(struct p2pdma_pool *pool,
+					 unsigned int *class)
+{
+	struct p2pdma_range *range, *best = NULL;
+	unsigned int last;
+
+	list_for_each_entry(range, &pool->ranges, node) {
+		last = p2pdma_range_last(range);
+		if (last < P2PDMA_RUN_CLASSES && (!best || last > *class)) {
+			best = range;
+			*class = last;
+		}
+	}
+
+	return best;
+}
+
+/* Called with pool->lock held */
+static bool gather_longest(struct p2pdma_pool *pool,
+			   struct p2pdma_pieces *pieces, unsigned int max)
+{
+	struct p2pdma_range *range;
+	unsigned int class;
+
+	range = pool_longest(pool, &class);
+	if (!range)
+		return false;
+
+	pool_gone(pool, p2pdma_range_gather(range, class, pieces, max));
+	return true;
+}
+
+/* Gather until there are @max pieces.  Called with pool->lock held */
+static bool gather_some(struct p2pdma_pool *pool, struct p2pdma_pieces *pieces,
+			unsigned long most, unsigned int max)
+{
+	struct p2pdma_range *range;
+	unsigned long len, mask;
+	struct page *page;
+
+	if (pool->dead)
+		return false;
+
+	while (pieces->left && pieces->nr < max) {
+		len = min(pieces->left, most);
+		/* A list of one piece is aligned like any allocation */
+		mask = !pieces->nr && len == pieces->left &&
+		       is_power_of_2(len) ? len - 1 : 0;
+
+		page = pool_cut(pool, len, mask, &range);
+		if (page)
+			pieces_add(pieces, page, len);
+		else if (len > P2PDMA_FRONT_LONGEST && pool_unpark(pool))
+			continue;
+		else if (!gather_longest(pool, pieces, max) &&
+			 !pool_unpark(pool))
+			return false;
+	}
+
+	return true;
+}
+
+static bool pool_try_gather(struct p2pdma_pool *pool,
+			    struct p2pdma_pieces *pieces, unsigned long most,
+			    unsigned int max)
+{
+	unsigned long flags;
+	bool more;
+
+	pieces->first = 0;
+	pieces->last = &pieces->first;
+	pieces->nr = 0;
+
+	do {
+		spin_lock_irqsave(&pool->lock, flags);
+		more = gather_some(pool, pieces, most,
+				   min(max, pieces->nr + POOL_BATCH));
+		spin_unlock_irqrestore(&pool->lock, flags);
+	} while (more && pieces->left && pieces->nr < max);
+
+	*pieces->last = 0;
+	return !pieces->left;
+}
+
+/* Interface ----------------------------------------------------------------- */
 
 /**
  * p2pdma_pool_init - make an empty pool
  * @pool: the pool
+ * @complain: what to call for a bogus free, or NULL
+ *
+ * Context: process context, may sleep.
  */
-void p2pdma_pool_init(struct p2pdma_pool *pool)
+void p2pdma_pool_init(struct p2pdma_pool *pool, p2pdma_pool_complain *complain)
 {
+	memset(pool, 0, sizeof(*pool));
 	spin_lock_init(&pool->lock);
 	INIT_LIST_HEAD(&pool->ranges);
 	init_waitqueue_head(&pool->idle);
-	pool->pages = 0;
-	pool->free_pages = 0;
-	pool->dead = false;
-}
-
-static void range_destroy(struct p2pdma_range *range)
-{
-	kvfree(range->link);
-	kvfree(range->tag);
-	kvfree(range);
+	p2pdma_front_init(&pool->fronts);
+	pool->complain = complain;
 }
 
 /**
  * p2pdma_pool_add - give a range of pages to a pool
  * @pool: the pool
  * @vaddr: kernel address of the first page, page aligned
+ * @pages: its struct page, followed by those of the other pages; each with one
+ *	reference, which the pool takes over, and zone_device_data of NULL
  * @size: length in bytes, a multiple of the page size
  * @nid: NUMA node on which to keep the book
  *
@@ -306,41 +531,33 @@ static void range_destroy(struct p2pdma_range *range)
  * Return: 0, -EINVAL for a range that is empty, unaligned or has more than
  * 2^30 - 1 pages, or -ENOMEM.
  */
-int p2pdma_pool_add(struct p2pdma_pool *pool, void *vaddr, size_t size,
-		    int nid)
+int p2pdma_pool_add(struct p2pdma_pool *pool, void *vaddr, struct page *pages,
+		    size_t size, int nid)
 {
-	unsigned long pages = size >> PAGE_SHIFT;
+	unsigned long nr = size >> PAGE_SHIFT;
 	struct p2pdma_range *range;
 	unsigned long flags;
-	unsigned int i;
 
-	if (!pages || pages > RUN_MAX || offset_in_page(size) ||
+	if (!nr || nr > P2PDMA_RUN_MAX || offset_in_page(size) ||
 	    offset_in_page(vaddr))
 		return -EINVAL;
 
-	range = kvzalloc_node(sizeof(*range), GFP_KERNEL, nid);
+	range = kzalloc_node(sizeof(*range), GFP_KERNEL, nid);
 	if (!range)
 		return -ENOMEM;
 
 	range->vaddr = (unsigned long)vaddr;
-	range->pages = pages;
-	range->tag = kvzalloc_node(array_size(pages, sizeof(*range->tag)),
-				   GFP_KERNEL, nid);
-	range->link = kvmalloc_node(array_size(pages, sizeof(*range->link)),
-				    GFP_KERNEL, nid);
-	if (!range->tag || !range->link) {
-		range_destroy(range);
-		return -ENOMEM;
-	}
-
-	for (i = 0; i < RUN_CLASSES; i++)
-		range->head[i] = RUN_NONE;
-	run_insert_free(range, 0, pages);
+	range->pages = nr;
+	range->page = pages;
+	p2pdma_range_init(range);
 
 	spin_lock_irqsave(&pool->lock, flags);
-	list_add_tail(&range->node, &pool->ranges);
-	pool->pages += pages;
-	pool->free_pages += pages;
+	list_add_tail_rcu(&range->node, &pool->ranges);
+	pool->pages += nr;
+	pool->free_pages += nr;
+	pool->least_free += nr;
+	if (pool->free_pages >= 2 * pool->pages / POOL_FLOOR)
+		pool_open(pool);
 	spin_unlock_irqrestore(&pool->lock, flags);
 
 	return 0;
@@ -348,7 +565,8 @@ int p2pdma_pool_add(struct p2pdma_pool *pool, void *vaddr, size_t size,
 
 /**
  * p2pdma_pool_destroy - forget all ranges
- * @pool: the pool, with nothing allocated: see p2pdma_pool_wait_idle()
+ * @pool: the pool, with nothing allocated: see p2pdma_pool_wait_idle(); after
+ *	that an RCU grace period has to pass
  *
  * Context: process context.
  */
@@ -356,131 +574,43 @@ void p2pdma_pool_destroy(struct p2pdma_pool *pool)
 {
 	struct p2pdma_range *range, *next;
 
+	p2pdma_pool_drain(pool);
 	WARN_ON(pool->free_pages != pool->pages);
 
 	list_for_each_entry_safe(range, next, &pool->ranges, node)
-		range_destroy(range);
+		kfree(range);
+	p2pdma_front_destroy(&pool->fronts);
 	INIT_LIST_HEAD(&pool->ranges);
 	pool->pages = 0;
 	pool->free_pages = 0;
 }
 
-static void *pool_alloc(struct p2pdma_pool *pool, unsigned long pages)
+/**
+ * p2pdma_pool_take - free an allocation along with others
+ * @pool: the pool
+ * @addr: address that the allocation returned
+ * @size: the size with which it was allocated
+ *
+ * The first step of p2pdma_pool_free(), with all its checks.  The second step
+ * is p2pdma_pool_free_pieces(), once for all pieces, which the caller chains.
+ *
+ * Context: as for p2pdma_pool_free().
+ * Return: first page of what is to be freed; NULL if there is nothing left to
+ * do.
+ */
+struct page *p2pdma_pool_take(struct p2pdma_pool *pool, void *addr,
+			      size_t size)
 {
-	struct p2pdma_range *range;
-	u32 start;
+	unsigned long len = p2pdma_size_to_pages(size);
+	struct page *page;
 
-	if (pool->dead || pages > pool->free_pages)
+	if (!p2pdma_pool_lookup(pool, addr, &page) ||
+	    !p2pdma_run_take(page, len)) {
+		p2pdma_pool_free_bogus(pool, addr, size);
 		return NULL;
-
-	list_for_each_entry(range, &pool->ranges, node) {
-		if (pages > range->pages)
-			continue;
-
-		start = range_alloc(range, pages);
-		if (start == RUN_NONE)
-			continue;
-
-		pool->free_pages -= pages;
-		return range_page(range, start);
 	}
 
-	return NULL;
-}
-
-/**
- * p2pdma_pool_alloc - allocate contiguous pages
- * @pool: the pool
- * @size: number of bytes, rounded up to whole pages
- *
- * A power of two is aligned to itself where a free run allows it.
- *
- * Context: any context but NMI.
- * Return: kernel address of the first page, or NULL if @size is zero, the pool
- * is dead or no free run is long enough.
- */
-void *p2pdma_pool_alloc(struct p2pdma_pool *pool, size_t size)
-{
-	unsigned long pages = size_to_pages(size);
-	unsigned long flags;
-	void *addr;
-
-	if (!pages)
-		return NULL;
-
-	spin_lock_irqsave(&pool->lock, flags);
-	addr = pool_alloc(pool, pages);
-	spin_unlock_irqrestore(&pool->lock, flags);
-
-	return addr;
-}
-
-/* Longest free run of a range, or nearly so beyond RUN_EXACT pages */
-static u32 range_longest(struct p2pdma_range *range)
-{
-	unsigned int class = find_last_bit(range->nonempty, RUN_CLASSES);
-
-	return class < RUN_CLASSES ? range->head[class] : RUN_NONE;
-}
-
-/* Allocate the longest free run, or its beginning if @pages is shorter */
-static void *pool_alloc_longest(struct p2pdma_pool *pool, unsigned long *pages)
-{
-	struct p2pdma_range *range, *best = NULL;
-	u32 start, longest = 0, best_start = 0;
-
-	if (pool->dead)
-		return NULL;
-
-	list_for_each_entry(range, &pool->ranges, node) {
-		start = range_longest(range);
-		if (start == RUN_NONE || range->tag[start] <= longest)
-			continue;
-		best = range;
-		best_start = start;
-		longest = range->tag[start];
-	}
-	if (!best)
-		return NULL;
-
-	*pages = min_t(unsigned long, longest, *pages);
-	run_carve(best, best_start, best_start, *pages);
-	pool->free_pages -= *pages;
-	return range_page(best, best_start);
-}
-
-/**
- * p2pdma_pool_alloc_some - allocate as much as is free in one piece
- * @pool: the pool
- * @size: number of bytes wanted, rounded up to whole pages
- * @got: returns the number of bytes allocated: a multiple of the page size,
- *	or @size itself when all of it was to be had
- *
- * Called repeatedly, this gathers @size bytes from a fragmented pool in as few
- * pieces as it can, as long as that many pages are free.
- *
- * Context: any context but NMI.
- * Return: kernel address of the piece, to be freed with *@got; NULL if @size is
- * zero, the pool is dead or nothing is free.
- */
-void *p2pdma_pool_alloc_some(struct p2pdma_pool *pool, size_t size,
-			     size_t *got)
-{
-	unsigned long pages = size_to_pages(size);
-	unsigned long flags;
-	void *addr;
-
-	if (!pages)
-		return NULL;
-
-	spin_lock_irqsave(&pool->lock, flags);
-	addr = pool_alloc(pool, pages);
-	if (!addr)
-		addr = pool_alloc_longest(pool, &pages);
-	spin_unlock_irqrestore(&pool->lock, flags);
-
-	*got = min_t(size_t, size, (size_t)pages << PAGE_SHIFT);
-	return addr;
+	return run_release(pool, page, len) ? NULL : page;
 }
 
 /**
@@ -496,50 +626,152 @@ void *p2pdma_pool_alloc_some(struct p2pdma_pool *pool, size_t size,
  */
 bool p2pdma_pool_split(struct p2pdma_pool *pool, void *addr, size_t size)
 {
-	unsigned long pages = size_to_pages(size);
-	struct p2pdma_range *range;
-	unsigned long flags;
-	u32 start, i;
+	unsigned long len = p2pdma_size_to_pages(size);
+	struct page *page;
 
-	spin_lock_irqsave(&pool->lock, flags);
-	range = pool_lookup(pool, addr, pages, &start);
-	for (i = 0; range && i < pages; i++)
-		range->tag[start + i] = RUN_USED | 1;
-	spin_unlock_irqrestore(&pool->lock, flags);
+	if (!p2pdma_pool_lookup(pool, addr, &page) ||
+	    !p2pdma_run_take(page, len))
+		return p2pdma_pool_free_bogus(pool, addr, size);
 
-	return range;
+	run_break_up(page, len);
+	return true;
 }
 
 /**
- * p2pdma_pool_free - return an allocation
+ * p2pdma_pool_gather - allocate pages in several pieces
  * @pool: the pool
- * @addr: address that the allocation returned
- * @size: the size with which it was allocated
+ * @size: number of bytes, rounded up to whole pages
+ * @max_pieces: most pieces that are acceptable
+ * @max_piece: most bytes that a piece may have, at least a page
+ * @nr: returns the number of pieces
  *
- * A double free, a wrong size or a foreign address does no harm: the caller,
- * who knows whose memory it is, is told and should complain.
+ * In as few pieces as the free runs allow.  What CPUs keep at hand is merged
+ * with them only if more than that would fit into one, or if there is no other
+ * way.
  *
  * Context: any context but NMI.
- * Return: false, and nothing has changed, if there is no such allocation.
+ * Return: the first piece, see p2pdma_pool_next_piece(); or NULL if @size is
+ * zero, the pool is dead, not enough is free, or not in so few pieces.
  */
-bool p2pdma_pool_free(struct p2pdma_pool *pool, void *addr, size_t size)
+struct page *p2pdma_pool_gather(struct p2pdma_pool *pool, size_t size,
+				unsigned int max_pieces, size_t max_piece,
+				unsigned int *nr)
 {
-	unsigned long pages = size_to_pages(size);
-	struct p2pdma_range *range;
+	unsigned long most = max_piece >> PAGE_SHIFT;
+	unsigned long len = p2pdma_size_to_pages(size);
+	struct p2pdma_pieces pieces;
 	unsigned long flags;
-	u32 start;
+	struct page *page;
+	int attempt;
+
+	if (!len || !most || !max_pieces)
+		return NULL;
+
+	page = len <= most ? gather_front(pool, len) : NULL;
+	if (page) {
+		*nr = 1;
+		return page;
+	}
+
+	for (attempt = 0; attempt < 2; attempt++) {
+		if (len > READ_ONCE(pool->free_pages) &&
+		    len > p2pdma_pool_available(pool) >> PAGE_SHIFT)
+			break;
+
+		pieces.left = len;
+		if (pool_try_gather(pool, &pieces, most, max_pieces)) {
+			*nr = pieces.nr;
+			return (struct page *)pieces.first;
+		}
+
+		/* Merged with what is kept at hand, fewer pieces may do */
+		p2pdma_pool_free_pieces(pool, (struct page *)pieces.first);
+		p2pdma_pool_drain(pool);
+	}
 
 	spin_lock_irqsave(&pool->lock, flags);
-	range = pool_lookup(pool, addr, pages, &start);
-	if (range) {
-		range_free(range, start, pages);
-		pool->free_pages += pages;
-		if (unlikely(pool->dead) && pool->free_pages == pool->pages)
-			wake_up_all(&pool->idle);
-	}
+	pool->failures++;
 	spin_unlock_irqrestore(&pool->lock, flags);
+	return NULL;
+}
 
-	return range;
+/**
+ * p2pdma_pool_free_pieces - return pieces
+ * @pool: the pool
+ * @piece: the first one, or NULL
+ *
+ * For pieces from p2pdma_pool_take(), chained by their private, and for those
+ * that p2pdma_pool_gather() returned and that nobody else has seen.
+ *
+ * Context: any context but NMI.
+ */
+void p2pdma_pool_free_pieces(struct p2pdma_pool *pool, struct page *piece)
+{
+	struct page *next;
+	unsigned long flags;
+	unsigned int n;
+	size_t size;
+
+	while (piece) {
+		spin_lock_irqsave(&pool->lock, flags);
+		for (n = 0; piece && n < POOL_BATCH; n++) {
+			next = p2pdma_pool_next_piece(piece, &size);
+			pool_return(pool, piece);
+			piece = next;
+		}
+		spin_unlock_irqrestore(&pool->lock, flags);
+	}
+}
+
+/**
+ * p2pdma_pool_address - where a page is
+ * @pool: the pool
+ * @page: a page of it
+ *
+ * Return: kernel address of the page.
+ */
+void *p2pdma_pool_address(struct p2pdma_pool *pool, struct page *page)
+{
+	return range_address(range_of_page(pool, page), page);
+}
+
+/**
+ * p2pdma_pool_drain - take back what CPUs keep at hand
+ * @pool: the pool
+ *
+ * Context: any context but NMI.
+ */
+void p2pdma_pool_drain(struct p2pdma_pool *pool)
+{
+	unsigned long flags;
+	bool more;
+
+	do {
+		spin_lock_irqsave(&pool->lock, flags);
+		more = pool_unpark(pool);
+		spin_unlock_irqrestore(&pool->lock, flags);
+	} while (more);
+}
+
+/**
+ * p2pdma_pool_arm - look at each page for references when it is freed
+ * @pool: the pool
+ *
+ * To be called before a reference is taken to a page that is allocated.
+ *
+ * Context: any context but NMI.
+ */
+void p2pdma_pool_arm(struct p2pdma_pool *pool)
+{
+	unsigned long flags;
+
+	if (READ_ONCE(pool->armed))
+		return;
+
+	spin_lock_irqsave(&pool->lock, flags);
+	WRITE_ONCE(pool->armed, true);
+	p2pdma_front_look(&pool->fronts);
+	spin_unlock_irqrestore(&pool->lock, flags);
 }
 
 /**
@@ -557,11 +789,85 @@ size_t p2pdma_pool_size(struct p2pdma_pool *pool)
  * p2pdma_pool_available - memory that is not allocated
  * @pool: the pool
  *
- * Return: number of bytes.
+ * Return: number of bytes, exact if no call is in progress.
  */
 size_t p2pdma_pool_available(struct p2pdma_pool *pool)
 {
-	return READ_ONCE(pool->free_pages) << PAGE_SHIFT;
+	unsigned long parked = p2pdma_front_parked(&pool->fronts, NULL);
+
+	return (READ_ONCE(pool->free_pages) + parked) << PAGE_SHIFT;
+}
+
+/* Longest free run of the pool in pages.  Called with pool->lock held */
+static unsigned long pool_longest_free(struct p2pdma_pool *pool)
+{
+	struct p2pdma_range *range;
+	unsigned long longest = 0;
+	unsigned int class, n = 0;
+	struct page *page;
+
+	range = pool_longest(pool, &class);
+	if (!range)
+		return 0;
+
+	for (page = (struct page *)range->head[class]; page && n < LONGEST_OF;
+	     page = (struct page *)page->private, n++)
+		longest = max(longest, p2pdma_run_len(page));
+
+	return longest;
+}
+
+/**
+ * p2pdma_pool_stats - the book of a pool
+ * @pool: the pool
+ * @stats: returns it
+ *
+ * Context: any context but NMI.
+ */
+void p2pdma_pool_stats(struct p2pdma_pool *pool,
+		       struct p2pdma_pool_stats *stats)
+{
+	unsigned long parked = p2pdma_front_parked(&pool->fronts, NULL);
+	unsigned long flags;
+
+	spin_lock_irqsave(&pool->lock, flags);
+	stats->size = pool->pages << PAGE_SHIFT;
+	stats->available = (pool->free_pages + parked) << PAGE_SHIFT;
+	stats->parked = parked << PAGE_SHIFT;
+	stats->longest = pool_longest_free(pool) << PAGE_SHIFT;
+	stats->peak = (pool->pages - pool->least_free) << PAGE_SHIFT;
+	stats->failures = pool->failures;
+	stats->referenced = pool->referenced;
+	spin_unlock_irqrestore(&pool->lock, flags);
+}
+
+/**
+ * p2pdma_pool_in_use - what is allocated
+ * @pool: the pool
+ * @nr: returns the number of allocations of up to 2^i pages, and of more than
+ *	2^(i - 1)
+ *
+ * Looks at all pages.  What changes meanwhile may be counted or not.
+ *
+ * Context: process context, may sleep.
+ */
+void p2pdma_pool_in_use(struct p2pdma_pool *pool,
+			unsigned long nr[P2PDMA_POOL_CLASSES])
+{
+	struct p2pdma_range *range;
+	unsigned long tag, i;
+
+	memset(nr, 0, P2PDMA_POOL_CLASSES * sizeof(*nr));
+
+	list_for_each_entry_lockless(range, &pool->ranges, node) {
+		for (i = 0; i < range->pages; i++) {
+			tag = p2pdma_run_tag(range->page + i);
+			if (tag & P2PDMA_RUN_USED)
+				nr[order_base_2(tag >> P2PDMA_RUN_SHIFT)]++;
+			if (i % SZ_4K == 0)
+				cond_resched();
+		}
+	}
 }
 
 /**
@@ -575,8 +881,13 @@ void p2pdma_pool_kill(struct p2pdma_pool *pool)
 	unsigned long flags;
 
 	spin_lock_irqsave(&pool->lock, flags);
-	pool->dead = true;
+	WRITE_ONCE(pool->dead, true);
+	p2pdma_front_close(&pool->fronts);
 	spin_unlock_irqrestore(&pool->lock, flags);
+
+	/* Who still puts something there looks at pool->dead afterwards */
+	smp_mb();
+	p2pdma_pool_drain(pool);
 }
 
 static bool pool_is_idle(struct p2pdma_pool *pool)

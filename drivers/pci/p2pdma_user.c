@@ -24,18 +24,12 @@
  * What must never happen: a page in the pool that a process has mapped, a
  * cacheable mapping of device memory.
  */
+#include <linux/limits.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 
 #include "p2pdma.h"
-
-static void free_one_page(struct pci_p2pdma *p2p, void *addr)
-{
-	bool freed = p2pdma_pool_free(&p2p->pool, addr, PAGE_SIZE);
-
-	WARN_ONCE(!freed, "%s: freed page at %p, which was not allocated so\n",
-		  pci_name(p2p->pdev), addr);
-}
+#include "p2pdma_fast.h"
 
 /**
  * pci_p2pdma_page_free - take back a page whose last user is gone
@@ -47,7 +41,9 @@ void pci_p2pdma_page_free(struct page *page)
 {
 	struct pci_p2pdma *p2p = pci_p2pdma_page_region(page)->p2p;
 
-	free_one_page(p2p, page_to_virt(page));
+	/* This page may be the last that keeps the provider */
+	guard(rcu)();
+	p2pdma_pool_free(&p2p->pool, page_to_virt(page), PAGE_SIZE);
 }
 
 /*
@@ -57,14 +53,11 @@ void pci_p2pdma_page_free(struct page *page)
 static int map_piece(struct pci_p2pdma *p2p, struct vm_area_struct *vma,
 		     unsigned long uaddr, void *piece, size_t size)
 {
-	bool split = p2pdma_pool_split(&p2p->pool, piece, size);
 	struct page *page;
 	size_t done;
 	int error;
 
-	WARN_ONCE(!split, "%s: split %zu bytes at %p, which were not allocated so\n",
-		  pci_name(p2p->pdev), size, piece);
-
+	p2pdma_pool_split(&p2p->pool, piece, size);
 	for (done = 0; done < size; done += PAGE_SIZE) {
 		page = virt_to_page(piece + done);
 		error = vm_insert_page(vma, uaddr + done, page);
@@ -77,7 +70,7 @@ static int map_piece(struct pci_p2pdma *p2p, struct vm_area_struct *vma,
 
 free_rest:
 	for (; done < size; done += PAGE_SIZE)
-		free_one_page(p2p, piece + done);
+		p2pdma_pool_free(&p2p->pool, piece + done, PAGE_SIZE);
 	return error;
 }
 
@@ -94,10 +87,11 @@ free_rest:
 int pci_p2pdma_mmap(struct pci_dev *pdev, struct vm_area_struct *vma)
 {
 	unsigned long uaddr = vma->vm_start;
+	struct page *piece, *next;
 	struct pci_p2pdma *p2p;
-	void *piece;
+	unsigned int nr;
+	int error = 0;
 	size_t size;
-	int error;
 
 	if (!(vma->vm_flags & VM_MAYSHARE)) {
 		pci_info_ratelimited(pdev, "%s: peer-to-peer memory must be mapped MAP_SHARED\n",
@@ -115,22 +109,23 @@ int pci_p2pdma_mmap(struct pci_dev *pdev, struct vm_area_struct *vma)
 		p2p = rcu_dereference(pdev->p2pdma);
 	if (!p2p)
 		return -ENODEV;
-	if (p2pdma_pool_available(&p2p->pool) < vma->vm_end - vma->vm_start)
+
+	piece = p2pdma_pool_gather(&p2p->pool, vma->vm_end - vma->vm_start,
+				   UINT_MAX, SIZE_MAX, &nr);
+	if (!piece)
 		return -ENOMEM;
 
 	vma->vm_page_prot = pgprot_noncached(vma->vm_page_prot);
 
-	while (uaddr < vma->vm_end) {
-		piece = p2pdma_pool_alloc_some(&p2p->pool, vma->vm_end - uaddr,
-					       &size);
-		if (!piece)
-			return -ENOMEM;
-
-		error = map_piece(p2p, vma, uaddr, piece, size);
-		if (error)
-			return error;
+	for (; piece; piece = next) {
+		next = p2pdma_pool_next_piece(piece, &size);
+		if (!error)
+			error = map_piece(p2p, vma, uaddr, page_to_virt(piece),
+					  size);
+		else
+			p2pdma_pool_free(&p2p->pool, page_to_virt(piece), size);
 		uaddr += size;
 	}
 
-	return 0;
+	return error;
 }

@@ -79,6 +79,11 @@ void pci_p2pdma_unregister_notifier(struct notifier_block *nb);
 /* For orchestrators: its memory */
 struct scatterlist *pci_p2pmem_alloc_sgl(struct pci_dev *provider,
 					 unsigned int *nr_entries, u32 length);
+struct scatterlist *pci_p2pmem_alloc_sgl_limits(struct pci_dev *provider,
+						unsigned int *nr_entries,
+						u32 length,
+						unsigned int max_entries,
+						size_t max_entry_size);
 void pci_p2pmem_free_sgl(struct pci_dev *provider, struct scatterlist *sgl);
 void *pci_alloc_p2pmem(struct pci_dev *provider, size_t size);
 void pci_free_p2pmem(struct pci_dev *provider, void *vaddr, size_t size);
@@ -145,6 +150,14 @@ static inline void pci_free_p2pmem(struct pci_dev *provider, void *vaddr,
 static inline struct scatterlist *
 pci_p2pmem_alloc_sgl(struct pci_dev *provider, unsigned int *nr_entries,
 		     u32 length)
+{
+	return NULL;
+}
+
+static inline struct scatterlist *
+pci_p2pmem_alloc_sgl_limits(struct pci_dev *provider, unsigned int *nr_entries,
+			    u32 length, unsigned int max_entries,
+			    size_t max_entry_size)
 {
 	return NULL;
 }

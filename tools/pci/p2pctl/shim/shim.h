@@ -60,10 +60,19 @@ struct unused {
 
 #define spinlock_t		struct unused
 #define __rcu
+#define __percpu
 #define wait_queue_head_t	struct unused
 
 struct list_head {
 	struct list_head *next;
+};
+
+struct llist_head {
+	struct llist_node *first;
+};
+
+struct llist_node {
+	struct llist_node *next;
 };
 
 struct xarray {
