@@ -57,6 +57,14 @@ if [ ! -w "${HOME:-/nonexistent}" ]; then
 	export CCACHE_DIR=${CCACHE_DIR:-$build/ccache}
 fi
 
+# share_ccache: lets ccache see paths in build/ relative to where the compiler is
+# run, so that trees in different directories share what is equal. In messages of
+# such a kernel the name of a source file begins with "../linux/".
+share_ccache()
+{
+	export CCACHE_BASEDIR=$build
+}
+
 case $top in
 *[[:space:]:]*)
 	die "the path of this repository, '$top', contains a space or a colon, which kernel makefiles cannot handle; move the repository to a path without them"
