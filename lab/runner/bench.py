@@ -33,7 +33,7 @@ BENCH = guest.HERE / "bench"
 BUILD = session.ROOT / "build"
 OUTPUT = BUILD / "bench"
 KERNELS = {                     # name: (objects, how to build them)
-    "stock": (BUILD / "kernel-stock", "scripts/build-stock"),
+    "stock": (BUILD / "base" / "kernel", "scripts/build-stock"),
     "ours": (BUILD / "kernel", "scripts/build-kernel"),
 }
 # Options of peer-to-peer DMA itself, and the allocator that only stock's uses.
