@@ -40,7 +40,7 @@
 #include "p2pdma_front.h"
 
 /* Part of a pool that all CPUs together may keep */
-#define FRONT_SHARE	32
+#define FRONT_SHARE	16
 
 /**
  * p2pdma_front_init - make fronts that keep nothing

@@ -24,8 +24,9 @@
  * must not be handed out again yet.  So the references of a run are counted
  * when it is freed; if there are too many, the run is broken up into single
  * pages and the pool's reference to each is dropped.  The last holder's
- * put_page() then brings each home, by way of ->page_free(), as it does with
- * pages that a process had mapped, and a provider that goes away waits for it.
+ * put_page() then brings each home, by way of ->page_free(), and a provider that
+ * goes away waits for it.  Memory of user space (p2pdma_buffer.c) is freed in the
+ * same way by its owner, who looks at each page himself.
  *
  * Looking at each page of a long run would cost more than all the rest, and
  * hardly anybody takes references to such pages.  Therefore:
@@ -67,8 +68,6 @@
 #include <linux/mm.h>
 #include <linux/page_ref.h>
 #include <linux/rculist.h>
-#include <linux/sched.h>
-#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
@@ -86,9 +85,6 @@
 
 /* Pieces to gather or free before others get a chance at the lock */
 #define POOL_BATCH	64
-
-/* Runs to compare where the longest of a list is wanted */
-#define LONGEST_OF	64
 
 static void *range_address(const struct p2pdma_range *range,
 			   const struct page *page)
@@ -196,8 +192,8 @@ static __always_inline void pool_gone(struct p2pdma_pool *pool,
 
 /* Allocate @len pages in one piece.  Called with pool->lock held */
 static __always_inline struct page *
-pool_cut(struct p2pdma_pool *pool, unsigned long len, unsigned long mask,
-	 struct p2pdma_range **from)
+pool_carve(struct p2pdma_pool *pool, unsigned long len, unsigned long mask,
+	   struct p2pdma_range **from)
 {
 	struct p2pdma_range *range;
 	struct page *page;
@@ -252,27 +248,57 @@ static __always_inline void pool_keep(struct p2pdma_pool *pool, void *addr,
 		p2pdma_pool_list_front(pool, front);
 }
 
+/* What an aligned run has to be a multiple of, less one */
+static __always_inline unsigned long run_mask(unsigned long len)
+{
+	return len & (len - 1) ? 0 : len - 1;
+}
+
+/*
+ * Allocate, from what CPUs keep if need be.  Others may have the lock in between,
+ * as there may be many CPUs.
+ */
+static noinline struct page *
+pool_alloc(struct p2pdma_pool *pool, unsigned long len,
+	   struct p2pdma_range **from, bool count_failure)
+{
+	bool possible = len && len <= READ_ONCE(pool->pages), more;
+	unsigned long flags;
+	struct page *page;
+
+	/* Alignment of much is worth what it costs */
+	if (possible && run_mask(len) >= P2PDMA_FRONT_LONGEST)
+		p2pdma_pool_drain(pool);
+
+	do {
+		spin_lock_irqsave(&pool->lock, flags);
+		page = possible && !pool->dead ?
+			pool_carve(pool, len, run_mask(len), from) : NULL;
+		more = !page && possible && pool_unpark(pool);
+		if (!page && !more)
+			pool->failures += count_failure;
+		spin_unlock_irqrestore(&pool->lock, flags);
+	} while (more);
+
+	return page;
+}
+
 /* The rest of p2pdma_pool_alloc(), if CPUs keep nothing of that length */
 void *p2pdma_pool_alloc_shared(struct p2pdma_pool *pool, unsigned long len)
 {
-	unsigned long mask = len & (len - 1) ? 0 : len - 1;
+	unsigned long mask = run_mask(len), flags;
 	struct p2pdma_range *range;
 	struct page *page = NULL;
-	unsigned long flags;
 
-	spin_lock_irqsave(&pool->lock, flags);
-	if (likely(!pool->dead)) {
-		/* Alignment of much is worth what it costs */
-		if (unlikely(mask >= P2PDMA_FRONT_LONGEST))
-			while (pool_unpark(pool))
-				;
-		do {
-			page = pool_cut(pool, len, mask, &range);
-		} while (unlikely(!page) && pool_unpark(pool));
+	/* Nothing at all is not among these either */
+	if (likely(mask < P2PDMA_FRONT_LONGEST)) {
+		spin_lock_irqsave(&pool->lock, flags);
+		if (likely(!pool->dead))
+			page = pool_carve(pool, len, mask, &range);
+		spin_unlock_irqrestore(&pool->lock, flags);
 	}
 	if (unlikely(!page))
-		pool->failures++;
-	spin_unlock_irqrestore(&pool->lock, flags);
+		page = pool_alloc(pool, len, &range, true);
 
 	return page ? range_address(range, page) : NULL;
 }
@@ -286,22 +312,27 @@ void *p2pdma_pool_alloc_refill(struct p2pdma_pool *pool, unsigned long len,
 			       unsigned int depth)
 {
 	struct p2pdma_range *range;
-	unsigned int nr = 1 + depth;
 	struct page *page = NULL;
 	unsigned long flags;
+	unsigned int nr;
 	void *addr;
 
 	this_cpu_inc(pool->fronts.cpu->misses);
 	if (READ_ONCE(pool->free_pages) <
-	    READ_ONCE(pool->pages) / POOL_FLOOR + nr * len)
+	    READ_ONCE(pool->pages) / POOL_FLOOR + (1 + depth) * len)
 		return p2pdma_pool_alloc_shared(pool, len);
 
 	spin_lock_irqsave(&pool->lock, flags);
-	range = list_first_entry(&pool->ranges, struct p2pdma_range, node);
-	if (!pool->dead)
+	list_for_each_entry(range, &pool->ranges, node) {
+		if (pool->dead)
+			break;
+		nr = 1 + depth;
 		page = p2pdma_range_alloc_many(range, len, &nr);
-	if (page)
+		if (!page)
+			continue;
 		pool_gone(pool, nr * len);
+		break;
+	}
 	spin_unlock_irqrestore(&pool->lock, flags);
 	if (!page)
 		return p2pdma_pool_alloc_shared(pool, len);
@@ -464,7 +495,7 @@ static bool gather_some(struct p2pdma_pool *pool, struct p2pdma_pieces *pieces,
 		mask = !pieces->nr && len == pieces->left &&
 		       is_power_of_2(len) ? len - 1 : 0;
 
-		page = pool_cut(pool, len, mask, &range);
+		page = pool_carve(pool, len, mask, &range);
 		if (page)
 			pieces_add(pieces, page, len);
 		else if (len > P2PDMA_FRONT_LONGEST && pool_unpark(pool))
@@ -586,6 +617,38 @@ void p2pdma_pool_destroy(struct p2pdma_pool *pool)
 }
 
 /**
+ * p2pdma_pool_try_aligned - allocate contiguous pages, aligned or not at all
+ * @pool: the pool
+ * @size: number of bytes, a power of two
+ * @align: what the address has to be a multiple of, a power of two of at most
+ *	@size
+ *
+ * For who can do with less: that there is none is not counted as a failure.
+ *
+ * Context: any context but NMI; something keeps the pool until this returns.
+ * Return: kernel address of the first page, to be freed by p2pdma_pool_free(),
+ * or NULL.
+ */
+void *p2pdma_pool_try_aligned(struct p2pdma_pool *pool, size_t size,
+			      size_t align)
+{
+	struct p2pdma_range *range;
+	struct page *page;
+	void *addr;
+
+	page = pool_alloc(pool, p2pdma_size_to_pages(size), &range, false);
+	if (!page)
+		return NULL;
+
+	addr = range_address(range, page);
+	if (IS_ALIGNED((unsigned long)addr, align))
+		return addr;
+
+	p2pdma_pool_free(pool, addr, size);
+	return NULL;
+}
+
+/**
  * p2pdma_pool_take - free an allocation along with others
  * @pool: the pool
  * @addr: address that the allocation returned
@@ -614,12 +677,43 @@ struct page *p2pdma_pool_take(struct p2pdma_pool *pool, void *addr,
 }
 
 /**
+ * p2pdma_pool_cut - make two allocations of one
+ * @pool: the pool
+ * @addr: address of the allocation
+ * @size: its size in bytes
+ * @at: where the second one begins in it, in bytes, a multiple of the page size
+ *
+ * Each is then freed by itself.
+ *
+ * Context: any context but NMI.
+ * Return: false, and nothing has changed, if there is no such allocation or
+ * nothing is left of one of the two.
+ */
+bool p2pdma_pool_cut(struct p2pdma_pool *pool, void *addr, size_t size,
+		     size_t at)
+{
+	unsigned long len = p2pdma_size_to_pages(size);
+	unsigned long first = at >> PAGE_SHIFT;
+	struct page *page;
+
+	if (!first || first >= len || offset_in_page(at) ||
+	    !p2pdma_pool_lookup(pool, addr, &page) ||
+	    !p2pdma_run_take(page, len))
+		return p2pdma_pool_free_bogus(pool, addr, size);
+
+	p2pdma_run_set_tag(page + first, p2pdma_run_used(len - first));
+	p2pdma_run_set_tag(page, p2pdma_run_used(first));
+	return true;
+}
+
+/**
  * p2pdma_pool_split - let each page of an allocation be freed by itself
  * @pool: the pool
  * @addr: address of the allocation
  * @size: its size in bytes
  *
- * User mappings need this: their pages come back one at a time.
+ * For pages that somebody holds, which come back one at a time: the owner drops
+ * the pool's reference to each.
  *
  * Context: any context but NMI.
  * Return: false, and nothing has changed, if there is no such allocation.
@@ -765,109 +859,15 @@ void p2pdma_pool_arm(struct p2pdma_pool *pool)
 {
 	unsigned long flags;
 
-	if (READ_ONCE(pool->armed))
+	/* Pairs with the store below: who finds it armed finds no room */
+	if (smp_load_acquire(&pool->armed))
 		return;
 
 	spin_lock_irqsave(&pool->lock, flags);
-	WRITE_ONCE(pool->armed, true);
 	p2pdma_front_look(&pool->fronts);
+	/* Last: others go on as soon as they see this */
+	smp_store_release(&pool->armed, true);
 	spin_unlock_irqrestore(&pool->lock, flags);
-}
-
-/**
- * p2pdma_pool_size - all memory of the pool
- * @pool: the pool
- *
- * Return: number of bytes.
- */
-size_t p2pdma_pool_size(struct p2pdma_pool *pool)
-{
-	return READ_ONCE(pool->pages) << PAGE_SHIFT;
-}
-
-/**
- * p2pdma_pool_available - memory that is not allocated
- * @pool: the pool
- *
- * Return: number of bytes, exact if no call is in progress.
- */
-size_t p2pdma_pool_available(struct p2pdma_pool *pool)
-{
-	unsigned long parked = p2pdma_front_parked(&pool->fronts, NULL);
-
-	return (READ_ONCE(pool->free_pages) + parked) << PAGE_SHIFT;
-}
-
-/* Longest free run of the pool in pages.  Called with pool->lock held */
-static unsigned long pool_longest_free(struct p2pdma_pool *pool)
-{
-	struct p2pdma_range *range;
-	unsigned long longest = 0;
-	unsigned int class, n = 0;
-	struct page *page;
-
-	range = pool_longest(pool, &class);
-	if (!range)
-		return 0;
-
-	for (page = (struct page *)range->head[class]; page && n < LONGEST_OF;
-	     page = (struct page *)page->private, n++)
-		longest = max(longest, p2pdma_run_len(page));
-
-	return longest;
-}
-
-/**
- * p2pdma_pool_stats - the book of a pool
- * @pool: the pool
- * @stats: returns it
- *
- * Context: any context but NMI.
- */
-void p2pdma_pool_stats(struct p2pdma_pool *pool,
-		       struct p2pdma_pool_stats *stats)
-{
-	unsigned long parked = p2pdma_front_parked(&pool->fronts, NULL);
-	unsigned long flags;
-
-	spin_lock_irqsave(&pool->lock, flags);
-	stats->size = pool->pages << PAGE_SHIFT;
-	stats->available = (pool->free_pages + parked) << PAGE_SHIFT;
-	stats->parked = parked << PAGE_SHIFT;
-	stats->longest = pool_longest_free(pool) << PAGE_SHIFT;
-	stats->peak = (pool->pages - pool->least_free) << PAGE_SHIFT;
-	stats->failures = pool->failures;
-	stats->referenced = pool->referenced;
-	spin_unlock_irqrestore(&pool->lock, flags);
-}
-
-/**
- * p2pdma_pool_in_use - what is allocated
- * @pool: the pool
- * @nr: returns the number of allocations of up to 2^i pages, and of more than
- *	2^(i - 1)
- *
- * Looks at all pages.  What changes meanwhile may be counted or not.
- *
- * Context: process context, may sleep.
- */
-void p2pdma_pool_in_use(struct p2pdma_pool *pool,
-			unsigned long nr[P2PDMA_POOL_CLASSES])
-{
-	struct p2pdma_range *range;
-	unsigned long tag, i;
-
-	memset(nr, 0, P2PDMA_POOL_CLASSES * sizeof(*nr));
-
-	list_for_each_entry_lockless(range, &pool->ranges, node) {
-		for (i = 0; i < range->pages; i++) {
-			tag = p2pdma_run_tag(range->page + i);
-			if (tag & P2PDMA_RUN_USED)
-				nr[order_base_2(tag >> P2PDMA_RUN_SHIFT)]++;
-			if (i % SZ_4K == 0)
-				cond_resched();
-		}
-	}
 }
 
 /**

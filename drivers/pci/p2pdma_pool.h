@@ -92,8 +92,12 @@ int p2pdma_pool_add(struct p2pdma_pool *pool, void *vaddr, struct page *pages,
 		    size_t size, int nid);
 void p2pdma_pool_destroy(struct p2pdma_pool *pool);
 
+void *p2pdma_pool_try_aligned(struct p2pdma_pool *pool, size_t size,
+			      size_t align);
 struct page *p2pdma_pool_take(struct p2pdma_pool *pool, void *addr,
 			      size_t size);
+bool p2pdma_pool_cut(struct p2pdma_pool *pool, void *addr, size_t size,
+		     size_t at);
 bool p2pdma_pool_split(struct p2pdma_pool *pool, void *addr, size_t size);
 
 struct page *p2pdma_pool_gather(struct p2pdma_pool *pool, size_t size,

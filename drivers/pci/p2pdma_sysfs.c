@@ -4,14 +4,16 @@
  *
  * See Documentation/ABI/testing/sysfs-bus-pci for the files.  The directory
  * lives from before the provider can be found until after its last allocation
- * was refused.  Removing it waits for calls in progress and takes away what
- * processes have mapped through "allocate": that is what revokes their access.
+ * was refused.  Removing it waits for calls in progress, mmap() of "allocate"
+ * among them.  What was mapped is taken away afterwards (p2pdma_dmabuf.c): it is
+ * no mapping of this file any more.
  *
  * Locking: RCU on pdev->p2pdma, as for anybody without a reference.
  *
  * What must never happen: a file that still works on a provider that is gone.
  */
 #include <linux/device.h>
+#include <linux/string.h>
 #include <linux/sysfs.h>
 
 #include "p2pdma.h"
@@ -38,6 +40,37 @@ static ssize_t available_show(struct device *dev, struct device_attribute *attr,
 			  p2p ? p2pdma_pool_available(&p2p->pool) : 0);
 }
 static DEVICE_ATTR_RO(available);
+
+static void read_stats(struct device *dev, struct p2pdma_pool_stats *stats)
+{
+	struct pci_p2pdma *p2p;
+
+	memset(stats, 0, sizeof(*stats));
+	guard(rcu)();
+	p2p = rcu_dereference(to_pci_dev(dev)->p2pdma);
+	if (p2p)
+		p2pdma_pool_stats(&p2p->pool, stats);
+}
+
+static ssize_t largest_free_show(struct device *dev,
+				 struct device_attribute *attr, char *buf)
+{
+	struct p2pdma_pool_stats stats;
+
+	read_stats(dev, &stats);
+	return sysfs_emit(buf, "%zu\n", stats.longest);
+}
+static DEVICE_ATTR_RO(largest_free);
+
+static ssize_t failures_show(struct device *dev, struct device_attribute *attr,
+			     char *buf)
+{
+	struct p2pdma_pool_stats stats;
+
+	read_stats(dev, &stats);
+	return sysfs_emit(buf, "%lu\n", stats.failures);
+}
+static DEVICE_ATTR_RO(failures);
 
 static ssize_t published_show(struct device *dev, struct device_attribute *attr,
 			      char *buf)
@@ -69,6 +102,8 @@ static struct bin_attribute *p2pmem_bin_attrs[] = {
 
 static struct attribute *p2pmem_attrs[] = {
 	&dev_attr_available.attr,
+	&dev_attr_failures.attr,
+	&dev_attr_largest_free.attr,
 	&dev_attr_published.attr,
 	&dev_attr_size.attr,
 	NULL
@@ -93,8 +128,10 @@ int pci_p2pdma_sysfs_add(struct pci_dev *pdev)
 }
 
 /**
- * pci_p2pdma_sysfs_remove - remove the directory and revoke user mappings
+ * pci_p2pdma_sysfs_remove - remove the directory
  * @pdev: device that is a provider no longer
+ *
+ * When this returns, nobody allocates through the directory any more.
  *
  * Context: process context, sleeps.  No lock may be held that mmap() or a read
  * of an attribute needs.

@@ -19,7 +19,7 @@
 
 #include "p2pdma_book.h"
 
-/* Splitting, frees of what is not there ------------------------------------ */
+/* Splitting, cutting, frees of what is not there --------------------------- */
 
 static void split_pages_come_back_one_by_one(struct kunit *test)
 {
@@ -56,6 +56,88 @@ static void split_pages_come_back_one_by_one(struct kunit *test)
 		}
 		book_audit(book);
 	}
+}
+
+/* Who asks for aligned memory gets that or none, and it is no failure */
+static void aligned_or_nothing(struct kunit *test)
+{
+	unsigned int pages = 12;
+	struct book *book = book_open(test, NOWHERE + to_bytes(2), &pages, 1);
+	struct p2pdma_pool *pool = &book->pool;
+	struct p2pdma_pool_stats stats;
+	void *addr;
+
+	/* Of pages 2 to 13, 4 to 7 and 8 to 11 are so */
+	addr = p2pdma_pool_try_aligned(pool, to_bytes(4), to_bytes(4));
+	KUNIT_ASSERT_NOT_NULL(test, addr);
+	KUNIT_EXPECT_TRUE(test, IS_ALIGNED((unsigned long)addr, to_bytes(4)));
+	book_in(book, addr, to_bytes(4));
+	KUNIT_EXPECT_NULL(test, p2pdma_pool_try_aligned(pool, to_bytes(8),
+							to_bytes(8)));
+	addr = p2pdma_pool_try_aligned(pool, to_bytes(4), to_bytes(4));
+	KUNIT_ASSERT_NOT_NULL(test, addr);
+	KUNIT_EXPECT_TRUE(test, IS_ALIGNED((unsigned long)addr, to_bytes(4)));
+	book_in(book, addr, to_bytes(4));
+	KUNIT_EXPECT_NULL(test, p2pdma_pool_try_aligned(pool, to_bytes(4),
+							PAGE_SIZE));
+	p2pdma_pool_stats(pool, &stats);
+	KUNIT_EXPECT_EQ(test, stats.failures, 0);
+
+	/* The last four pages in a row are 10 to 13 */
+	book_free_all(book);
+	book_audit(book);
+	addr = p2pdma_pool_try_aligned(pool, to_bytes(8), PAGE_SIZE);
+	KUNIT_ASSERT_NOT_NULL(test, addr);
+	book_in(book, addr, to_bytes(8));
+	KUNIT_EXPECT_NULL(test, p2pdma_pool_try_aligned(pool, to_bytes(4),
+							to_bytes(4)));
+	book_free_all(book);
+	book_audit(book);
+}
+
+/* Each part of what was cut is an allocation, and the whole is none any more */
+static void cuts_allocations(struct kunit *test)
+{
+	static const struct {
+		unsigned int first, pages;
+		size_t at;
+	} bogus[] = {
+		{ 0, 16, 0 }, { 0, 16, 16 * PAGE_SIZE }, { 0, 16, SZ_1M },
+		{ 0, 16, PAGE_SIZE / 2 }, { 0, 8, PAGE_SIZE },
+		{ 1, 8, PAGE_SIZE }, { 1, 15, PAGE_SIZE },
+	};
+	unsigned int pages = 48, i;
+	struct book *book = book_open(test, NOWHERE, &pages, 1);
+	struct p2pdma_pool *pool = &book->pool;
+	void *addr = p2pdma_pool_alloc(pool, to_bytes(16));
+
+	KUNIT_ASSERT_NOT_NULL(test, addr);
+	for (i = 0; i < ARRAY_SIZE(bogus); i++) {
+		KUNIT_EXPECT_FALSE_MSG(test,
+				       p2pdma_pool_cut(pool, addr +
+						       to_bytes(bogus[i].first),
+						       to_bytes(bogus[i].pages),
+						       bogus[i].at),
+				       "%u", i);
+		KUNIT_EXPECT_EQ(test, book->complaints, i + 1);
+	}
+
+	/* 4, 1 and 11 pages */
+	KUNIT_EXPECT_TRUE(test, p2pdma_pool_cut(pool, addr, to_bytes(16) - 1,
+						to_bytes(4)));
+	KUNIT_EXPECT_FALSE(test, p2pdma_pool_free(pool, addr, to_bytes(16)));
+	KUNIT_EXPECT_TRUE(test, p2pdma_pool_cut(pool, addr + to_bytes(4),
+						to_bytes(12), PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, p2pdma_pool_available(pool), to_bytes(32));
+
+	book_in(book, addr, to_bytes(4));
+	book_in(book, addr + to_bytes(4), PAGE_SIZE);
+	book_in(book, addr + to_bytes(5), to_bytes(11));
+	for (i = 0; i < 3; i++) {
+		book_free(book, (1 + i) % book->nr_pieces);
+		book_audit(book);
+	}
+	KUNIT_EXPECT_EQ(test, p2pdma_pool_available(pool), to_bytes(48));
 }
 
 static void bogus_frees_change_nothing(struct kunit *test)
@@ -367,6 +449,8 @@ static void keeps_its_book(struct kunit *test)
 
 static struct kunit_case p2pdma_pool_cases[] = {
 	KUNIT_CASE(split_pages_come_back_one_by_one),
+	KUNIT_CASE(aligned_or_nothing),
+	KUNIT_CASE(cuts_allocations),
 	KUNIT_CASE(bogus_frees_change_nothing),
 	KUNIT_CASE(adds_ranges),
 	KUNIT_CASE(empty_pool),

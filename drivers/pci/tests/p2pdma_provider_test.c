@@ -1307,12 +1307,12 @@ static void chooses_by_name(struct kunit *test)
 
 	KUNIT_ASSERT_NOT_NULL(test, buf);
 	snprintf(text, sizeof(text), "%s\n", pci_name(mem));
-	before = kref_read(&mem->dev.kobj.kref);
 
 	/* No memory; memory that is not published */
 	KUNIT_EXPECT_EQ(test, pci_p2pdma_enable_store(text, &chosen, &enabled),
 			-ENODEV);
 	KUNIT_ASSERT_EQ(test, pci_p2pdma_add_resource(mem, 0, 0, 0), 0);
+	before = kref_read(&mem->dev.kobj.kref);
 	KUNIT_EXPECT_EQ(test, pci_p2pdma_enable_store(text, &chosen, &enabled),
 			-ENODEV);
 	KUNIT_EXPECT_NULL(test, chosen);
