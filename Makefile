@@ -8,20 +8,22 @@
 #   ACCEL=kvm                   hardware acceleration for the lab (default: tcg)
 #   DEBUG=1                     kunit with KASAN, lockdep and DMA API checks
 #   MACHINE=, SCENARIO=         for lab and shell; names of files in lab/
+#   TARGET=nvmet                for demo: the NVMe target instead of a copy
 
 ACCEL ?= tcg
 KERNEL_SRC ?=
 MACHINE ?=
 SCENARIO ?=
+TARGET ?= copy
 export ACCEL KERNEL_SRC
 
 # The parts lean on each other and use all processors themselves.
 .NOTPARALLEL:
-.PHONY: help deps tree kernel demo test p2pctl kunit labs lab shell check series clean distclean \
-	need-scenario need-machine
+.PHONY: help deps tree kernel demo test p2pctl kunit labs lab bench bench-quick bench-page \
+	bench-kernels shell check series clean distclean need-scenario need-machine
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "Variables: KERNEL_SRC=DIR-or-tarball (a 6.12.y of your own), ACCEL=kvm (default: tcg),"
 	@echo "           DEBUG=1 (kunit with KASAN, lockdep and DMA API checks)"
@@ -36,7 +38,7 @@ kernel: tree ## build the kernel of the lab
 	@scripts/build-kernel
 
 demo: deps kernel ## copy between two NVMe drives peer to peer and show the path (start here)
-	@lab/run demo
+	@lab/run demo "$(TARGET)"
 
 test: ## run all tests: check, p2pctl, kunit, labs; the last line has the counts
 	@scripts/test
@@ -52,6 +54,20 @@ labs: kernel ## run every scenario on every machine it is made for
 
 lab: need-scenario kernel ## run one scenario on one machine: MACHINE=... SCENARIO=...
 	@lab/run lab "$(MACHINE)" "$(SCENARIO)"
+
+bench: bench-kernels ## measure what everything costs, stock against ours: build/bench/
+	@scripts/build-without
+	@lab/run bench
+
+bench-quick: bench-kernels ## the same with fewer rounds, in a few minutes
+	@lab/run bench --quick
+
+bench-page: ## write lab/bench/results.rst from the figures of the last "make bench"
+	@lab/run bench-page
+
+# The other kernels share the compiler's cache with ours, which is built first.
+bench-kernels: kernel
+	@scripts/build-stock
 
 shell: need-machine kernel ## open a console in a machine: MACHINE=...
 	@lab/run shell "$(MACHINE)"
