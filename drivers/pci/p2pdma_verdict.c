@@ -36,6 +36,7 @@
 #include <linux/notifier.h>
 #include <linux/panic.h>
 #include <linux/pci.h>
+#include <linux/ratelimit.h>
 #include <linux/rcupdate.h>
 #include <linux/seq_buf.h>
 #include <linux/slab.h>
@@ -56,6 +57,10 @@ static atomic64_t p2pdma_generation = ATOMIC64_INIT(0);
 
 /* A provider usually has a few clients */
 #define SLOTS_MIN_SHIFT		2
+
+/* Lines in the log about DMA that is refused: so many in a minute */
+#define REFUSALS_INTERVAL	(60 * HZ)
+#define REFUSALS_BURST		10
 
 /* There are 1 << slots_shift slots, of which @used are in use */
 struct p2pdma_verdict_table {
@@ -267,20 +272,13 @@ static void note_override(struct pci_p2pdma *p2p, struct pci_dev *provider,
 			 pci_name(provider));
 }
 
-/* When a new verdict goes to the log */
-enum say {
-	SAY_NOTHING,
-	SAY_REFUSAL,
-	SAY_ALL,
-};
-
 /*
- * Make a verdict and keep it.  @p2p is NULL for a device that has registered
- * no memory and thus has nowhere to keep it.
+ * Make a verdict and keep it; it goes to the log if @verbose.  @p2p is NULL for
+ * a device that has registered no memory and thus has nowhere to keep it.
  */
 static noinline u64 make_verdict(struct pci_p2pdma *p2p,
 				 struct pci_dev *provider,
-				 struct pci_dev *client, enum say say)
+				 struct pci_dev *client, bool verbose)
 {
 	u64 now = atomic64_read_acquire(&p2pdma_generation);
 	struct pci_p2pdma_route route;
@@ -297,8 +295,7 @@ static noinline u64 make_verdict(struct pci_p2pdma *p2p,
 		keep_verdict(&p2p->verdicts, now, verdict);
 	if (route.override)
 		note_override(p2p, provider, client);
-	if (say == SAY_ALL ||
-	    (say == SAY_REFUSAL && route.type == PCI_P2PDMA_MAP_NOT_SUPPORTED))
+	if (verbose)
 		say_route(provider, client, &route);
 
 	return verdict;
@@ -333,6 +330,35 @@ kept_verdict(const struct p2pdma_verdict_table *table, struct device *client)
 	return read_slot(table, client_key(to_pci_dev(client)));
 }
 
+static void say_no_pci_client(struct device *client, struct pci_dev *provider)
+{
+	dev_warn(client, "peer-to-peer DMA cannot reach %s: %s\n",
+		 pci_name(provider),
+		 pci_p2pdma_reason_text(PCI_P2PDMA_NO_PCI_CLIENT));
+}
+
+/*
+ * DMA was tried where there is no route: whoever gets the error that follows
+ * finds the reason in the log, however long the verdict has been known.  Some
+ * try again and again.
+ */
+static noinline void say_refusal(struct pci_p2pdma *p2p, struct device *client)
+{
+	static DEFINE_RATELIMIT_STATE(lines, REFUSALS_INTERVAL, REFUSALS_BURST);
+	struct pci_p2pdma_route route;
+
+	if (!__ratelimit(&lines))
+		return;
+
+	if (!dev_is_pci(client)) {
+		say_no_pci_client(client, p2p->pdev);
+		return;
+	}
+
+	pci_p2pdma_route_decide(p2p->pdev, to_pci_dev(client), &route);
+	say_route(p2p->pdev, to_pci_dev(client), &route);
+}
+
 /**
  * pci_p2pdma_route_type - how a client's DMA to a provider must be mapped
  * @p2p: the provider
@@ -347,21 +373,25 @@ kept_verdict(const struct p2pdma_verdict_table *table, struct device *client)
 enum pci_p2pdma_map_type
 pci_p2pdma_route_type(struct pci_p2pdma *p2p, struct device *client)
 {
+	enum pci_p2pdma_map_type type = PCI_P2PDMA_MAP_NOT_SUPPORTED;
 	const struct p2pdma_verdict_table *table;
 	u64 verdict = 0;
 
-	if (!dev_is_pci(client))
-		return PCI_P2PDMA_MAP_NOT_SUPPORTED;
-
 	guard(rcu)();
-	table = current_table(p2p);
-	if (likely(table))
-		verdict = kept_verdict(table, client);
-	if (unlikely(!verdict))
-		verdict = make_verdict(p2p, p2p->pdev, to_pci_dev(client),
-				       SAY_REFUSAL);
+	if (dev_is_pci(client)) {
+		table = current_table(p2p);
+		if (likely(table))
+			verdict = kept_verdict(table, client);
+		if (unlikely(!verdict))
+			verdict = make_verdict(p2p, p2p->pdev,
+					       to_pci_dev(client), false);
+		type = FIELD_GET(SLOT_TYPE, verdict);
+	}
 
-	return FIELD_GET(SLOT_TYPE, verdict);
+	if (unlikely(type == PCI_P2PDMA_MAP_NOT_SUPPORTED))
+		say_refusal(p2p, client);
+
+	return type;
 }
 
 /* Make the verdict on a client; zero if it is below no function */
@@ -372,12 +402,10 @@ static u64 verdict_anew(struct pci_dev *provider, struct device *client,
 
 	if (pdev)
 		return make_verdict(rcu_dereference(provider->p2pdma), provider,
-				    pdev, verbose ? SAY_ALL : SAY_NOTHING);
+				    pdev, verbose);
 
 	if (verbose && client)
-		dev_warn(client, "peer-to-peer DMA cannot reach %s: %s\n",
-			 pci_name(provider),
-			 pci_p2pdma_reason_text(PCI_P2PDMA_NO_PCI_CLIENT));
+		say_no_pci_client(client, provider);
 
 	return 0;
 }

@@ -96,6 +96,8 @@ struct p2pdma_provider {
 	struct p2pdma_clients __rcu		*clients;
 	/* Leaf lock over changes of @clients, taken with interrupts off */
 	spinlock_t				lock;
+	/* There are no new holders */
+	bool					ending;
 	/* Holders, and one for being registered; the last completes @unused */
 	refcount_t				users;
 	struct completion			unused;
@@ -140,6 +142,16 @@ pci_p2pdma_map_segment(struct pci_p2pdma_map_state *state, struct device *dev,
 		       struct scatterlist *sg);
 
 /**
+ * p2pdma_providers_exist - may there be peer-to-peer memory in this system?
+ *
+ * Return: false as long as there is no provider; the cost is an instruction.
+ */
+static inline bool p2pdma_providers_exist(void)
+{
+	return static_branch_unlikely(&p2pdma_in_use);
+}
+
+/**
  * p2pdma_page - is a page peer-to-peer memory?
  * @page: the page
  *
@@ -148,8 +160,7 @@ pci_p2pdma_map_segment(struct pci_p2pdma_map_state *state, struct device *dev,
  */
 static inline bool p2pdma_page(const struct page *page)
 {
-	return static_branch_unlikely(&p2pdma_in_use) &&
-	       is_pci_p2pdma_page(page);
+	return p2pdma_providers_exist() && is_pci_p2pdma_page(page);
 }
 
 #else /* CONFIG_P2PDMA */
@@ -159,6 +170,17 @@ pci_p2pdma_map_segment(struct pci_p2pdma_map_state *state, struct device *dev,
 		       struct scatterlist *sg)
 {
 	return PCI_P2PDMA_MAP_NOT_SUPPORTED;
+}
+
+static inline enum pci_p2pdma_map_type
+pci_p2pdma_map_type(struct p2pdma_provider *provider, struct device *client)
+{
+	return PCI_P2PDMA_MAP_NOT_SUPPORTED;
+}
+
+static inline bool p2pdma_providers_exist(void)
+{
+	return false;
 }
 
 static inline bool p2pdma_page(const struct page *page)

@@ -635,6 +635,40 @@ static void switch_iommu(bool use)
 }
 #endif
 
+/* Operations of a driver or of an architecture know no peers */
+static void no_operations(struct p2pdma_provider *mem, struct device *dev)
+{
+	dev_err_ratelimited(dev, "cannot reach peer-to-peer memory of %s, of which the DMA operations of this device know nothing\n",
+			    dev_name(mem->owner));
+}
+
+/**
+ * __p2pdma_refuse_sg - keep peer-to-peer memory from operations of another kind
+ * @dev: device that does the DMA, by operations of its own (struct dma_map_ops)
+ * @sgl: the scatterlist
+ * @nents: number of segments
+ *
+ * For dma_map_sg().
+ *
+ * Context: any context.
+ * Return: true if there is peer-to-peer memory in the list, which must not be
+ * mapped, after a line in the log.
+ */
+bool __p2pdma_refuse_sg(struct device *dev, struct scatterlist *sgl, int nents)
+{
+	struct scatterlist *sg;
+	int i;
+
+	for_each_sg(sgl, sg, nents, i) {
+		if (is_pci_p2pdma_page(sg_page(sg))) {
+			no_operations(sg_page(sg)->pgmap->owner, dev);
+			return true;
+		}
+	}
+
+	return false;
+}
+
 /*
  * Map memory of a provider by itself.  @marked says that unmapping will know
  * what it was; otherwise the address has to be one that unmapping leaves alone.
@@ -665,6 +699,9 @@ static dma_addr_t map_single(struct p2pdma_provider *mem, struct device *dev,
 		    (marked || dev_is_dma_coherent(dev)))
 			return iommu_dma_map_resource(dev, phys, size, dir,
 						      attrs);
+	} else {
+		no_operations(mem, dev);
+		return DMA_MAPPING_ERROR;
 	}
 
 	dev_err_ratelimited(dev, "peer-to-peer memory of %s was to be mapped by itself, which cannot be expressed here; the driver has to use a scatterlist\n",
@@ -786,6 +823,7 @@ int p2pdma_provider_register(struct p2pdma_provider *provider)
 	provider->size = end - start + 1;
 	provider->special = offset || provider->ops->reaches;
 	spin_lock_init(&provider->lock);
+	provider->ending = false;
 	refcount_set(&provider->users, 1);
 	init_completion(&provider->unused);
 	RCU_INIT_POINTER(provider->clients, clients);
@@ -817,6 +855,9 @@ void p2pdma_provider_unregister(struct p2pdma_provider *provider)
 {
 	struct p2pdma_clients *clients;
 
+	WRITE_ONCE(provider->ending, true);
+	/* Pairs with p2pdma_provider_get(): who did not see it is asked below */
+	smp_mb();
 	if (provider->ops->revoke)
 		provider->ops->revoke(provider);
 
@@ -844,14 +885,25 @@ EXPORT_SYMBOL_GPL(p2pdma_provider_unregister);
  * @provider: the provider
  *
  * For those who hold none of its memory as struct pages.  They must be ready to
- * let go when the owner of the provider asks for it.
+ * let go when the owner of the provider asks for it, and must be where it looks
+ * for them before they call this.
  *
  * Context: any context.
  * Return: false if it is about to go, so that it must not be used.
  */
 bool p2pdma_provider_get(struct p2pdma_provider *provider)
 {
-	return refcount_inc_not_zero(&provider->users);
+	if (!refcount_inc_not_zero(&provider->users))
+		return false;
+
+	/* Pairs with p2pdma_provider_unregister(), which asks holders once */
+	smp_mb__after_atomic();
+	if (READ_ONCE(provider->ending)) {
+		p2pdma_provider_put(provider);
+		return false;
+	}
+
+	return true;
 }
 EXPORT_SYMBOL_GPL(p2pdma_provider_get);
 

@@ -41,6 +41,15 @@ dma_addr_t p2pdma_map_page(struct device *dev, struct page *page, size_t offset,
 bool __p2pdma_map_resource(struct device *dev, phys_addr_t phys, size_t size,
 			   enum dma_data_direction dir, unsigned long attrs,
 			   bool direct, dma_addr_t *addr);
+bool __p2pdma_refuse_sg(struct device *dev, struct scatterlist *sgl, int nents);
+
+/* For devices with operations of their own: true if there is no mapping it */
+static inline bool p2pdma_refuse_sg(struct device *dev, struct scatterlist *sgl,
+				    int nents)
+{
+	return static_branch_unlikely(&p2pdma_in_use) &&
+	       __p2pdma_refuse_sg(dev, sgl, nents);
+}
 
 /* False if the range has nothing to do with any provider */
 static inline bool p2pdma_map_resource(struct device *dev, phys_addr_t phys,
@@ -63,6 +72,12 @@ static inline dma_addr_t p2pdma_map_page(struct device *dev, struct page *page,
 					 unsigned long attrs, bool direct)
 {
 	return DMA_MAPPING_ERROR;
+}
+
+static inline bool p2pdma_refuse_sg(struct device *dev, struct scatterlist *sgl,
+				    int nents)
+{
+	return false;
 }
 
 static inline bool p2pdma_map_resource(struct device *dev, phys_addr_t phys,
