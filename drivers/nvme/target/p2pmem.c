@@ -23,8 +23,9 @@
  *
  * - where a link has no provider, or the provider's memory is all in use;
  * - if a client is refused the memory after it was allocated, as its route has
- *   changed in between.  The transport's data is given system memory then; the
- *   backend's is copied by the CPU to or from a second buffer.
+ *   changed in between.  The transport's data is given system memory then, as it
+ *   is if the transport cannot map the memory for another reason; the backend's
+ *   is copied by the CPU to or from a second buffer.
  *
  * References:
  *
@@ -169,6 +170,22 @@ nvmet_p2pmem_choose(struct device **clients, int nr, struct pci_dev *wanted,
 	return choice;
 }
 
+/*
+ * The PCI function that a device is or is below, which is all that routes depend
+ * on; without one, the device.  To be found while the device is registered: a
+ * reference on a disk or RDMA device does not keep what is above it.
+ */
+static struct device *function_of(struct device *dev)
+{
+	struct device *above;
+
+	for (above = dev; above; above = above->parent)
+		if (dev_is_pci(above))
+			return above;
+
+	return dev;
+}
+
 static int add_client(struct nvmet_p2pmem_clients *clients,
 		      struct device *client)
 {
@@ -186,7 +203,7 @@ static int add_client(struct nvmet_p2pmem_clients *clients,
 
 static int add_member(struct gendisk *disk, void *clients)
 {
-	return add_client(clients, disk_to_dev(disk));
+	return add_client(clients, function_of(disk_to_dev(disk)));
 }
 
 static void put_clients(struct nvmet_p2pmem_clients *clients)
@@ -203,7 +220,7 @@ static int get_clients(struct nvmet_p2pmem_clients *clients,
 	int error;
 
 	*clients = (struct nvmet_p2pmem_clients){ };
-	error = disk_for_each_member(ns->bdev->bd_disk, add_member, clients);
+	error = disk_iterate_members(ns->bdev->bd_disk, add_member, clients);
 	if (!error && transport)
 		error = add_client(clients, transport);
 	if (error)
@@ -236,7 +253,7 @@ static const char *transport_text(const struct nvmet_ctrl *ctrl)
 	switch (ctrl->ops->type) {
 	case NVMF_TRTYPE_RDMA:
 		if (ctrl->p2pmem.access == NVMET_P2PMEM_CPU)
-			return "software RDMA copies by CPU, and may do so with peer-to-peer memory only if nvmet.p2pmem_cpu_copy=1";
+			return "software RDMA copies by CPU, which nvmet.p2pmem_cpu_copy=1 allows";
 		return "the RDMA device cannot do peer-to-peer DMA";
 	case NVMF_TRTYPE_LOOP:
 		return "the loop transport lends the initiator's own pages to the drive";
@@ -260,8 +277,8 @@ static const char *why_text(const struct nvmet_ctrl *ctrl,
 		return "no device publishes peer-to-peer memory";
 	default:
 		if (ns->p2pmem.wanted)
-			return "not all devices on the way reach the chosen one";
-		return "all devices on the way reach no provider in common; see p2pctl matrix";
+			return "not every device on the way reaches the chosen one";
+		return "no provider is reached by every device on the way, see p2pctl matrix";
 	}
 }
 
@@ -279,10 +296,11 @@ static void say_link(const struct nvmet_ctrl *ctrl, const struct nvmet_ns *ns,
 			why_text(ctrl, ns, link->choice.why));
 }
 
-/* What the link of a controller and a namespace should be now */
+/* What the link of a controller and a namespace, @old so far, should be now */
 static int decide(struct nvmet_p2pmem_link *link, const struct nvmet_ctrl *ctrl,
-		  struct nvmet_ns *ns, struct pci_dev *in_use)
+		  struct nvmet_ns *ns, const struct nvmet_p2pmem_link *old)
 {
+	struct pci_dev *in_use = old ? old->choice.provider : NULL;
 	struct nvmet_p2pmem_clients clients;
 	int error;
 
@@ -302,9 +320,9 @@ static int decide(struct nvmet_p2pmem_link *link, const struct nvmet_ctrl *ctrl,
 	link->choice = nvmet_p2pmem_choose(clients.dev, clients.nr,
 					   ns->p2pmem.wanted, in_use);
 
-	/* The log tells who does not reach it, where that is one device */
+	/* The log tells who does not reach it, where that is one device, once */
 	if (link->choice.why == NVMET_P2PMEM_UNREACHABLE && ns->p2pmem.wanted &&
-	    in_use)
+	    (!old || old->choice.why != NVMET_P2PMEM_UNREACHABLE))
 		pci_p2pdma_distance_many(ns->p2pmem.wanted, clients.dev,
 					 clients.nr, true);
 	put_clients(&clients);
@@ -341,7 +359,7 @@ static void make_link(struct nvmet_ctrl *ctrl, struct nvmet_ns *ns)
 		return;
 
 	old = xa_load(links, ns->nsid);
-	if (decide(link, ctrl, ns, old ? old->choice.provider : NULL))
+	if (decide(link, ctrl, ns, old))
 		goto free_new;
 
 	if (old && old->choice.provider == link->choice.provider &&
@@ -416,7 +434,8 @@ void nvmet_p2pmem_ns_exit(struct nvmet_ns *ns)
  * can use.  What the transports can use is found out for each controller.
  *
  * Context: process context, under the subsystem's lock.
- * Return: 0 if it is used or not wanted, or -EINVAL after a line in the log.
+ * Return: 0 if it is used or not wanted, -EINVAL after a line in the log, or
+ * -ENOMEM.
  */
 int nvmet_p2pmem_ns_enable(struct nvmet_ns *ns)
 {
@@ -502,7 +521,7 @@ void nvmet_p2pmem_ctrl_init(struct nvmet_ctrl *ctrl, struct nvmet_req *req)
 	xa_init(&ctrl->p2pmem.links);
 	ctrl->p2pmem.nb.notifier_call = providers_changed;
 	ctrl->p2pmem.access = req->p2pmem.client_access;
-	ctrl->p2pmem.client = get_device(req->p2pmem.client);
+	ctrl->p2pmem.client = get_device(function_of(req->p2pmem.client));
 }
 
 /**
@@ -645,9 +664,14 @@ static bool alloc_from(struct pci_dev *provider, struct nvmet_req *req,
 bool nvmet_p2pmem_alloc(struct nvmet_req *req, size_t length)
 {
 	struct pci_dev *provider;
+	int idx;
 
 	if (!req->ns || !req->ns->p2pmem.enabled || !req->sq->ctrl ||
 	    !req->sq->qid)
+		return false;
+
+	/* On a file, and being disabled, a namespace may be given the setting */
+	if (!req->ns->bdev)
 		return false;
 
 	if (!eligible(req)) {
@@ -655,46 +679,27 @@ bool nvmet_p2pmem_alloc(struct nvmet_req *req, size_t length)
 		return false;
 	}
 
-	guard(srcu)(&nvmet_p2pmem_srcu);
-	provider = provider_for(req);
-	if (!provider)
-		return false;
-
-	if (!alloc_from(provider, req, length)) {
-		req->p2pmem.why = pci_has_p2pmem(provider) ?
-					  NVMET_P2PMEM_POOL_EMPTY :
-					  NVMET_P2PMEM_NO_PROVIDER;
+	/* A stacked disk can have been given a member that does not */
+	if (!blk_queue_pci_p2pdma(bdev_get_queue(req->ns->bdev))) {
+		req->p2pmem.why = NVMET_P2PMEM_UNREACHABLE;
 		return false;
 	}
 
-	req->p2pmem.provider = provider;
-	return true;
+	idx = srcu_read_lock(&nvmet_p2pmem_srcu);
+	provider = provider_for(req);
+	if (provider && alloc_from(provider, req, length))
+		req->p2pmem.provider = provider;
+	else if (provider)
+		req->p2pmem.why = pci_has_p2pmem(provider) ?
+					  NVMET_P2PMEM_POOL_EMPTY :
+					  NVMET_P2PMEM_NO_PROVIDER;
+	srcu_read_unlock(&nvmet_p2pmem_srcu, idx);
+
+	return req->p2pmem.provider;
 }
 
 /**
- * nvmet_p2pmem_free - take a request's peer-to-peer memory back
- * @req: the request
- *
- * Context: process or softirq context.
- * Return: true if it had some, false if its memory is system memory.
- */
-bool nvmet_p2pmem_free(struct nvmet_req *req)
-{
-	struct pci_dev *provider = req->p2pmem.provider;
-
-	if (!provider)
-		return false;
-
-	/* The last of these may be what the end of the provider waits for */
-	if (req->metadata_sg)
-		pci_p2pmem_free_sgl(provider, req->metadata_sg);
-	pci_p2pmem_free_sgl(provider, req->sg);
-	req->p2pmem.provider = NULL;
-	return true;
-}
-
-/**
- * nvmet_p2pmem_give_up - replace memory that the transport was refused
+ * nvmet_p2pmem_give_up - replace memory that the transport could not map
  * @req: the request, whose memory has no data in it yet
  *
  * Context: process context, may sleep.
@@ -714,13 +719,13 @@ int nvmet_p2pmem_give_up(struct nvmet_req *req)
 /* Why a request has system memory that nobody asked this file for */
 static enum nvmet_p2pmem_why why_not_asked(struct nvmet_req *req)
 {
-	enum nvmet_p2pmem_why why;
+	enum nvmet_p2pmem_why why = NVMET_P2PMEM_INELIGIBLE;
+	int idx;
 
-	guard(srcu)(&nvmet_p2pmem_srcu);
+	idx = srcu_read_lock(&nvmet_p2pmem_srcu);
 	if (!provider_for(req) && req->p2pmem.why == NVMET_P2PMEM_TRANSPORT)
 		why = NVMET_P2PMEM_TRANSPORT;
-	else
-		why = NVMET_P2PMEM_INELIGIBLE;
+	srcu_read_unlock(&nvmet_p2pmem_srcu, idx);
 
 	return why;
 }
@@ -855,18 +860,43 @@ static void free_bounce(struct nvmet_p2pmem_bounce *bounce)
 	kfree(bounce);
 }
 
+/**
+ * nvmet_p2pmem_free - take a request's peer-to-peer memory back
+ * @req: the request
+ *
+ * Context: process or softirq context.
+ * Return: true if it had some, false if its memory is system memory.
+ */
+bool nvmet_p2pmem_free(struct nvmet_req *req)
+{
+	struct pci_dev *provider = req->p2pmem.provider;
+	struct nvmet_p2pmem_bounce *bounce = req->p2pmem.bounce;
+
+	if (!provider)
+		return false;
+
+	/* The request ended before the backend had the second buffer */
+	if (bounce) {
+		req->p2pmem.bounce = NULL;
+		swap_buffers(bounce);
+		free_bounce(bounce);
+	}
+
+	/* The last of these may be what the end of the provider waits for */
+	if (req->metadata_sg)
+		pci_p2pmem_free_sgl(provider, req->metadata_sg);
+	pci_p2pmem_free_sgl(provider, req->sg);
+	req->p2pmem.provider = NULL;
+	return true;
+}
+
 /* The backend was refused a request's memory; let it work on a second buffer */
 static void begin_bounce(struct nvmet_p2pmem_bounce *bounce)
 {
 	struct nvmet_req *req = bounce->req;
 
-	/* What is read from a device that is gone is not what was written */
-	if (!pci_device_is_present(req->p2pmem.provider) ||
-	    alloc_bounce_buffers(bounce)) {
-		nvmet_req_complete(req, blk_to_nvme_status(req, bounce->status));
-		free_bounce(bounce);
-		return;
-	}
+	if (alloc_bounce_buffers(bounce))
+		goto fail;
 
 	if (nvme_is_write(req->cmd)) {
 		copy_sgl(bounce->sg, bounce->sg_cnt, req->sg, req->sg_cnt,
@@ -876,11 +906,23 @@ static void begin_bounce(struct nvmet_p2pmem_bounce *bounce)
 				 req->metadata_sg, req->metadata_sg_cnt, true);
 	}
 
+	/*
+	 * What was read from a device that is gone is not what was written.
+	 * It may have gone during the copy, so this is asked afterwards.
+	 */
+	if (!pci_device_is_present(req->p2pmem.provider))
+		goto fail;
+
 	count_peer(req, -1);
 	count_system(req, NVMET_P2PMEM_REFUSED, 1);
 	swap_buffers(bounce);
 	req->p2pmem.bounce = bounce;
 	req->execute(req);
+	return;
+
+fail:
+	nvmet_req_complete(req, blk_to_nvme_status(req, bounce->status));
+	free_bounce(bounce);
 }
 
 static void end_bounce(struct nvmet_p2pmem_bounce *bounce)

@@ -31,7 +31,7 @@ struct nvmet_req;
  * @NVMET_P2PMEM_INELIGIBLE: the data came with the command, or is for the target
  *	itself to read
  * @NVMET_P2PMEM_REFUSED: a client was refused the memory when it was to be
- *	mapped, as its route had just changed
+ *	mapped, as its route had just changed, or could not map it as it is
  * @NVMET_P2PMEM_NR_WHY: number of reasons
  */
 enum nvmet_p2pmem_why {
@@ -90,7 +90,8 @@ struct nvmet_p2pmem_ns {
 
 /**
  * struct nvmet_p2pmem_ctrl - what a controller carries
- * @client: device of the transport that does DMA, with a reference, or NULL
+ * @client: PCI function of the transport's device, if it does DMA, with a
+ *	reference, or NULL
  * @access: how the transport gets at the memory
  * @links: &struct nvmet_p2pmem_link by namespace; SRCU readers, changed under
  *	the subsystem's lock
