@@ -14,7 +14,9 @@
  *   p2pdma_route.c   how a client reaches it, over p2pdma_acs.c and
  *   p2pdma_host.c    what is known of root complexes
  *   p2pdma_sysfs.c   what user space sees of it
+ *   p2pdma_debugfs.c what developers see of it
  *   p2pdma_user.c    its memory in a process
+ *   p2pdma_node.c    its memory as a file descriptor; both over p2pdma_dmabuf.c
  *
  * Life of a provider:
  *
@@ -54,6 +56,7 @@
 #include <linux/workqueue.h>
 
 #include "p2pdma.h"
+#include "p2pdma_buffer.h"
 #include "p2pdma_fast.h"
 
 /* How long to wait for memory that is out before the log says so, again */
@@ -99,6 +102,26 @@ void __p2pdma_page_referenced(const struct page *page)
 	p2pdma_pool_arm(&pci_p2pdma_page_region(page)->p2p->pool);
 }
 EXPORT_SYMBOL_GPL(__p2pdma_page_referenced);
+
+/**
+ * pci_p2pdma_for_each - call a function for each provider
+ * @fn: the function
+ * @data: its second argument
+ *
+ * Those are included that wait for their memory in order to go away.
+ *
+ * Context: process context, may sleep, and so may @fn.  No provider comes or
+ * goes meanwhile.
+ */
+void pci_p2pdma_for_each(void (*fn)(struct pci_p2pdma *p2p, void *data),
+			 void *data)
+{
+	struct pci_p2pdma *p2p;
+
+	guard(mutex)(&p2pdma_mutex);
+	list_for_each_entry(p2p, &p2pdma_providers, node)
+		fn(p2p, data);
+}
 
 static void region_remove(struct p2pdma_region *region)
 {
@@ -190,8 +213,10 @@ static void memory_close(struct pci_p2pdma *p2p)
 	pci_p2pmem_publish(pdev, false);
 	p2pdma_pool_kill(&p2p->pool);
 
-	/* Waits for calls of mmap() in progress, takes existing mappings away */
+	/* Both wait for calls in progress, so that there will be no new buffer */
 	pci_p2pdma_sysfs_remove(pdev);
+	p2pdma_node_remove(p2p);
+	p2pdma_dmabuf_revoke_all(p2p);
 	wait_for_memory(p2p);
 }
 
@@ -241,6 +266,7 @@ static struct pci_p2pdma *provider_create(struct pci_dev *pdev)
 	p2p->pdev = pdev;
 	p2pdma_pool_init(&p2p->pool, complain);
 	INIT_LIST_HEAD(&p2p->regions);
+	INIT_LIST_HEAD(&p2p->buffers);
 	INIT_LIST_HEAD(&p2p->node);
 	pci_p2pdma_verdicts_init(&p2p->verdicts);
 
@@ -285,14 +311,23 @@ static int memory_open(struct pci_p2pdma *p2p)
 {
 	int error = pci_p2pdma_sysfs_add(p2p->pdev);
 
-	if (!error)
-		list_add_tail_rcu(&p2p->node, &p2pdma_providers);
-	return error;
+	if (error)
+		return error;
+
+	error = p2pdma_node_add(p2p);
+	if (error) {
+		pci_p2pdma_sysfs_remove(p2p->pdev);
+		return error;
+	}
+
+	list_add_tail_rcu(&p2p->node, &p2pdma_providers);
+	return 0;
 }
 
 /* The first memory of a provider could not be registered */
 static void memory_abandon(struct pci_p2pdma *p2p)
 {
+	p2pdma_node_remove(p2p);
 	pci_p2pdma_sysfs_remove(p2p->pdev);
 	list_del_rcu(&p2p->node);
 	synchronize_rcu();

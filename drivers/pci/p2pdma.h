@@ -20,7 +20,9 @@
 #include "p2pdma_pool.h"
 
 struct seq_buf;
+struct seq_file;
 
+struct p2pdma_node;
 struct p2pdma_verdict_table;
 
 /**
@@ -45,6 +47,8 @@ struct p2pdma_verdicts {
  * @regions: list of &struct p2pdma_region; RCU readers, grows under the
  *	provider lock, is emptied only after the last reader is gone
  * @verdicts: which clients reach it, and how
+ * @buffers: list of &struct p2pdma_buffer, what user space holds
+ * @node_dev: device node through which user space allocates
  * @node: entry in the list of all providers, empty until the device registers
  *	memory; RCU readers
  * @published: other drivers may find and use the memory
@@ -55,6 +59,8 @@ struct pci_p2pdma {
 	struct p2pdma_pool	pool;
 	struct list_head	regions;
 	struct p2pdma_verdicts	verdicts;
+	struct list_head	buffers;
+	struct p2pdma_node	*node_dev;
 	struct list_head	node;
 	bool			published;
 };
@@ -120,10 +126,15 @@ pci_p2pdma_route_type(struct pci_p2pdma *p2p, struct device *client);
 /* drivers/pci/p2pdma.c */
 void pci_p2pdma_notify(void);
 struct p2pdma_region *pci_p2pdma_page_region(const struct page *page);
+void pci_p2pdma_for_each(void (*fn)(struct pci_p2pdma *p2p, void *data),
+			 void *data);
 
 /* drivers/pci/p2pdma_sysfs.c */
 int pci_p2pdma_sysfs_add(struct pci_dev *pdev);
 void pci_p2pdma_sysfs_remove(struct pci_dev *pdev);
+
+/* p2pdma_debugfs.c */
+void p2pdma_debugfs_show(struct seq_file *m);
 
 /* drivers/pci/p2pdma_user.c */
 int pci_p2pdma_mmap(struct pci_dev *pdev, struct vm_area_struct *vma);

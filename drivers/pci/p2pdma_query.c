@@ -115,6 +115,9 @@ static long query_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return -EFAULT;
 	if (size < PCI_P2PDMA_QUERY_SIZE_VER0)
 		return -EINVAL;
+	/* No version will be that long, and nobody is to read through zeros */
+	if (size > PAGE_SIZE)
+		return -E2BIG;
 
 	error = copy_struct_from_user(&q, sizeof(q), user, size);
 	if (error)

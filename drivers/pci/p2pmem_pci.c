@@ -221,6 +221,8 @@ static int make_offer(struct p2pmem_pci *p2pmem, char *text)
 	error = pci_p2pdma_add_memory(p2pmem->pdev, offer->bar, offer->size,
 				      offer->offset, offer->write_combining ?
 				      PCI_P2PDMA_WRITE_COMBINING : 0);
+	if (error == -EBUSY)
+		pci_err(p2pmem->pdev, "offer: part of it has been offered already; read this file for what has, unbind the driver to take it back\n");
 	if (error)
 		return error;
 

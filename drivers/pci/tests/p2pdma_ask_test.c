@@ -315,6 +315,11 @@ do {									\
 	KUNIT_EXPECT_EQ(test, p2p_query(test, file, user, &q), 0);
 	KUNIT_EXPECT_EQ(test, q.type, PCI_P2PDMA_ROUTE_DIRECT);
 
+	/* No question is so long that zeros would have to be looked for */
+	q = good;
+	q.size = PAGE_SIZE + 1;
+	KUNIT_EXPECT_EQ(test, p2p_query(test, file, user, &q), -E2BIG);
+
 	/* The smallest */
 	q = good;
 	q.size = PCI_P2PDMA_QUERY_SIZE_VER0;

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
 /*
- * Asking about peer-to-peer DMA between PCI devices: /dev/pci-p2pdma.
+ * Peer-to-peer DMA between PCI devices: asking, and allocating memory.
  *
- * The device answers, for any two PCI functions, whether and how the one (the
- * client) can read and write memory behind a BAR of the other (the provider).
- * It is readable by everybody, changes nothing and needs no privilege.
+ * /dev/pci-p2pdma answers, for any two PCI functions, whether and how the one
+ * (the client) can read and write memory behind a BAR of the other (the
+ * provider).  It is readable by everybody, changes nothing and needs no
+ * privilege.
+ *
+ * /dev/p2pmem/ADDRESS, where ADDRESS is that of a provider in the form of
+ * 0000:03:00.0, allocates memory of that provider.  Who may do so is up to the
+ * mode, group and ACL of the file.
  */
 #ifndef _UAPI_LINUX_PCI_P2PDMA_H
 #define _UAPI_LINUX_PCI_P2PDMA_H
@@ -92,7 +97,8 @@ struct pci_p2pdma_function {
  *
  * Errors: EINVAL for a size below that of the first version, or flags or
  * reserved fields that are not zero; E2BIG for a larger structure whose
- * unknown part is not zero; ENODEV if a function does not exist.
+ * unknown part is not zero, or beyond a page; ENODEV if a function does not
+ * exist.
  */
 struct pci_p2pdma_query {
 	__u32 size;
@@ -112,5 +118,41 @@ struct pci_p2pdma_query {
 #define PCI_P2PDMA_QUERY_SIZE_VER0	64
 
 #define PCI_P2PDMA_IOC_QUERY	_IO(0xBD, 0x00)
+
+/**
+ * struct pci_p2pdma_alloc - request of PCI_P2PDMA_IOC_ALLOC
+ * @size: in: size of this structure, as the caller knows it
+ * @fd_flags: in: O_CLOEXEC, and O_RDONLY, O_WRONLY or O_RDWR
+ * @length: in: number of bytes, rounded up to whole pages
+ * @flags: in: zero
+ * @reserved: in: zero
+ *
+ * The ioctl returns a file descriptor: a dma-buf, whose memory is that of the
+ * provider.  It can be mapped (MAP_SHARED), sent to another process, and given
+ * to drivers that import such buffers; a driver whose device cannot reach the
+ * provider gets EREMOTEIO when it attaches.  The memory returns to the provider
+ * when the last descriptor, mapping and import is gone.  What it holds at first
+ * is not defined.
+ *
+ * When the provider is removed, or its driver unbound, the memory is taken away:
+ * touching a mapping gives SIGBUS, I/O that uses it EFAULT.
+ *
+ * Errors: EINVAL for a size below that of the first version, a length of zero,
+ * or flags that are not known; E2BIG for a larger structure whose unknown part
+ * is not zero, or beyond a page; ENOMEM if that many pages are not free; ENODEV
+ * if the provider has been removed; EMFILE.
+ */
+struct pci_p2pdma_alloc {
+	__u32 size;
+	__u32 fd_flags;
+	__u64 length;
+	__u32 flags;
+	__u32 reserved;
+};
+
+/* Size of the first version of struct pci_p2pdma_alloc */
+#define PCI_P2PDMA_ALLOC_SIZE_VER0	24
+
+#define PCI_P2PDMA_IOC_ALLOC	_IO(0xBD, 0x01)
 
 #endif /* _UAPI_LINUX_PCI_P2PDMA_H */
