@@ -11,6 +11,7 @@
  *   text.c      output for people
  *   json.c      output for programs
  *   dot.c       output for graphviz
+ *   move.c      the commands that move data; what does so is told in io.h
  *
  * A live machine is read by writing its dump to memory and parsing it, so that
  * a dump holds all that p2pctl ever knows.
@@ -154,6 +155,16 @@ void dot_tree(FILE *out);
 void dot_why(FILE *out, struct pci_dev *client, struct pci_dev *provider,
 	     const struct verdict *v);
 int svg_from_dot(const char *text, size_t len);
+
+/* move.c */
+struct copy_options;
+struct verify_options;
+
+int move_copy(const char *source, const char *target, const char *via,
+	      struct copy_options *opt);
+int move_verify(const char *drive, const char *name,
+		const struct verify_options *opt);
+int move_stat(unsigned int interval, unsigned int count);
 
 /* Functions that "matrix" takes as providers */
 static inline bool in_matrix(const struct pci_dev *pdev, bool all)
