@@ -220,22 +220,95 @@ field()
 	done
 }
 
-# copy LABEL FROM OFFSET TO OFFSET BYTES VIA: copy between two drives, through
-# the memory of the provider VIA, or through system memory if VIA is "system".
-# The runner compares the data on the host, and the ledger must find that the
-# bytes went that way. The marks are sent while no I/O is under way.
-copy()
+# marked LABEL FROM OFFSET TO OFFSET BYTES VIA COMMAND...: run a command that
+# copies between two drives, through the memory of the provider VIA, or through
+# system memory if VIA is "system". The runner compares the data on the host, and
+# the ledger must find that the bytes went that way. The marks are sent while no
+# I/O is under way.
+marked()
 {
+	marked_label=$1
 	sync
 	lab_ask "begin label=$1 from=$2 from_offset=$3 to=$4 to_offset=$5 \
 bytes=$6 via=$7" || return 1
-	set -- "$1" "$(drive "$2")" "$3" "$(drive "$4")" "$5" "$6" "$7"
-	if [ "$7" = system ]; then
-		p2pcopy "$2" "$3" "$4" "$5" "$6"
-	else
-		p2pcopy "$2" "$3" "$4" "$5" "$6" "$(allocate "$7")"
-	fi
-	copy_status=$?
-	lab_ask "end label=$1" || return 1
-	return $copy_status
+	shift 7
+	"$@"
+	marked_status=$?
+	lab_ask "end label=$marked_label" || return 1
+	return $marked_status
+}
+
+# copy LABEL FROM OFFSET TO OFFSET BYTES VIA: such a copy by p2pcopy.
+copy()
+{
+	set -- "$@" p2pcopy "$(drive "$2")" "$3" "$(drive "$4")" "$5" "$6"
+	[ "$7" = system ] || set -- "$@" "$(allocate "$7")"
+	marked "$@"
+}
+
+# same ONE OFFSET OTHER OFFSET BYTES: are these parts of two devices, drives or
+# memory, the same on the host? Prints where not.
+same()
+{
+	sync
+	same_answer=$(lab_ask "compare bytes=$5 one=$1 one_offset=$2 other=$3 \
+other_offset=$4")
+	[ "$same_answer" = equal ] && return
+	echo "$same_answer"
+	return 1
+}
+
+# give DEVICE [OFFER]: let p2pmem-pci have a device, and provide memory of it.
+give()
+{
+	echo p2pmem-pci >"$(pci "$1")/driver_override" &&
+		bdf "$1" >/sys/bus/pci/drivers_probe &&
+		[ -e "$(pci "$1")/p2pmem_pci/offer" ] || return 1
+	[ -z "${2-}" ] || echo "$2" >"$(pci "$1")/p2pmem_pci/offer"
+}
+
+# selftests PROGRAM...: run programs that print TAP, and keep what they print
+# for selftest_count and selftest_report.
+selftests()
+{
+	for selftest_name; do
+		"$selftest_name" >"/tmp/$selftest_name.tap" 2>&1
+		echo "status $?" >>"/tmp/$selftest_name.tap"
+	done
+}
+
+# selftest_count PROGRAM...: how many tests selftest_report will report.
+selftest_count()
+{
+	selftest_sum=0
+	for selftest_name; do
+		selftest_sum=$((selftest_sum + 1 + $(
+			sed -n 's/^1\.\.//p' "/tmp/$selftest_name.tap")))
+	done
+	echo $selftest_sum
+}
+
+# selftest_report PROGRAM...: report the tests of programs as our own.
+selftest_report()
+{
+	for selftest_name; do
+		while read -r selftest_line; do
+			selftest_what=${selftest_line#*ok }
+			selftest_what=${selftest_what#* }
+			case $selftest_line in
+			"ok "*" # SKIP"*)
+				skip "$selftest_name: ${selftest_what%% # SKIP*}" \
+					"${selftest_what#* # SKIP }" ;;
+			"ok "*)
+				ok "$selftest_name: $selftest_what" ;;
+			"not ok "*)
+				not_ok "$selftest_name: $selftest_what" ;;
+			"status "*)
+				equal "$selftest_name ends well" "status 0" \
+					"$selftest_line" ;;
+			*)
+				say "$selftest_line" ;;
+			esac
+		done <"/tmp/$selftest_name.tap"
+	done
 }

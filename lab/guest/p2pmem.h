@@ -21,6 +21,24 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <linux/types.h>
+
+#define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
+
+/*
+ * Memory that is a device's, or that a device writes to: each access is one of a
+ * whole word, which the compiler neither leaves out nor puts together with others.
+ */
+static inline __u64 read_word(const __u64 *word)
+{
+	return __atomic_load_n(word, __ATOMIC_RELAXED);
+}
+
+static inline void write_word(__u64 *word, __u64 value)
+{
+	__atomic_store_n(word, value, __ATOMIC_RELAXED);
+}
+
 /* Print "PROGRAM: what: Text of errno (ENAME)" and leave with that status. */
 static inline void die_errno(int status, const char *format, ...)
 {

@@ -12,9 +12,14 @@ runner, all others are the scenario's test output:
     @compare bytes=...              are the contents of two devices, drives or
              one=... one_offset=... memory, the same on the host there? The
              other=... other_offset=...   answer is "equal", or where not
+    @watch label=... drive=...      from now on: through which memory do the
+           via=...                  data of this drive go?
+    @unwatch label=...              until now; the answer has the sums
     @plug drive=... port=...        plug a drive into a port
     @unplug drive=...               ask the guest to let go of it, and take it
                                     out
+    @tell WORD                      to the partner's scenario: something is so
+    @await WORD                     has the partner told this? wait until then
     @route provider=... ...         a verdict of the kernel, as traced
     @done STATUS                    the scenario is over
 
@@ -26,8 +31,11 @@ rest.
 
 import dataclasses
 
-NUMBERS = ("from_offset", "to_offset", "bytes")
-COPY_KEYS = ("label", "via", "from", "to", *NUMBERS)
+COPY_NUMBERS = ("from_offset", "to_offset", "bytes")
+COPY_KEYS = ("label", "via", "from", "to", *COPY_NUMBERS)
+AREA_NUMBERS = ("one_offset", "other_offset", "bytes")
+AREA_KEYS = ("one", "other", *AREA_NUMBERS)
+WATCH_KEYS = ("label", "drive", "via")
 
 
 class Refused(Exception):
@@ -54,32 +62,46 @@ def fields(text):
     return {key: value for key, _, value in pairs}
 
 
+def _checked(text, keys, numbers=()):
+    """The words of a request that has these keys."""
+    words = fields(text)
+    for key in keys:
+        if not words.get(key):
+            raise Refused(f"'{key}' is missing")
+    for key in numbers:
+        if not words[key].isdigit():
+            raise Refused(f"{key}={words[key]} is not a number")
+        words[key] = int(words[key])
+    return words
+
+
+def _check_drive(name, drives):
+    if name not in drives:
+        raise Refused(f"the machine has no drive '{name}'")
+
+
 def copy_fields(text, drives):
     """The parameters of a copy, checked."""
-    copy = fields(text)
-    for key in COPY_KEYS:
-        if not copy.get(key):
-            raise Refused(f"'{key}' is missing")
-    for key in NUMBERS:
-        if not copy[key].isdigit():
-            raise Refused(f"{key}={copy[key]} is not a number")
-        copy[key] = int(copy[key])
+    words = _checked(text, COPY_KEYS, COPY_NUMBERS)
     for key in ("from", "to"):
-        if copy[key] not in drives:
-            raise Refused(f"the machine has no drive '{copy[key]}'")
-    return copy
+        _check_drive(words[key], drives)
+    return words
+
+
+def watch_fields(text, drives):
+    """The parameters of a watch, checked."""
+    words = _checked(text, WATCH_KEYS)
+    _check_drive(words["drive"], drives)
+    return words
 
 
 def areas(text, images):
     """(name, offset, bytes) of the two areas that are to be compared."""
-    words = fields(text)
-    for key in ("bytes", "one_offset", "other_offset"):
-        if not words.get(key, "").isdigit():
-            raise Refused(f"{key}={words.get(key, '')} is not a number")
+    words = _checked(text, AREA_KEYS, AREA_NUMBERS)
     for key in ("one", "other"):
-        if words.get(key) not in images:
-            raise Refused(f"'{words.get(key)}' has no contents on the host")
-    return [(words[key], int(words[f"{key}_offset"]), int(words["bytes"]))
+        if words[key] not in images:
+            raise Refused(f"'{words[key]}' has no contents on the host")
+    return [(words[key], words[f"{key}_offset"], words["bytes"])
             for key in ("one", "other")]
 
 

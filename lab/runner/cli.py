@@ -10,7 +10,8 @@ import sys
 import traceback
 import unittest
 
-from . import bench, demo, guest, machine, qemu, report, session
+from . import bench, benchpage, demo, demo_nvmet, guest, machine, qemu
+from . import report, session
 from .errors import LabError
 from .ktap import FAIL, PASS, SKIP, Result
 
@@ -20,13 +21,16 @@ TESTS = guest.HERE / "tests"
 USAGE = """\
 Usage: lab/run COMMAND
 
-  demo                  copy between two emulated NVMe drives, peer to peer
-                        and through system memory, and show what happened
+  demo [nvmet]          copy between two emulated NVMe drives, peer to peer
+                        and through system memory, and show what happened;
+                        nvmet: let an NVMe target do it for an initiator
   lab MACHINE SCENARIO  run one scenario on one machine
   all                   test the lab's judges, then run every scenario on
                         every machine that it fits
   bench [--quick]       count the instructions of the stock kernel and of ours;
-                        --quick leaves out what takes long to prepare
+                        --quick leaves out what takes long to prepare, and
+                        the comparison with ours without the feature
+  bench-page            write lab/bench/results.rst from the latest figures
   shell MACHINE         an interactive console in a machine
   list                  machines and scenarios
 
@@ -138,8 +142,12 @@ def run_list():
     return 0
 
 
-def run_demo():
-    return demo.run(machine.load(MACHINES, demo.MACHINE))
+def run_demo(target="copy"):
+    if target not in demo.TARGETS:
+        raise LabError(f"'{target}' cannot be demonstrated; what can is: "
+                       f"{', '.join(demo.TARGETS)}.")
+    chosen = demo if target == "copy" else demo_nvmet
+    return chosen.run(machine.load(MACHINES, chosen.MACHINE))
 
 
 def run_bench(option=""):
@@ -148,11 +156,13 @@ def run_bench(option=""):
 
 COMMANDS = {        # name: (function, number of arguments)
     "demo": (run_demo, 0),
+    "demo TARGET": (run_demo, 1),
     "lab": (run_one, 2),
     "all": (run_all, 0),
     "shell": (run_shell, 1),
     "list": (run_list, 0),
     "bench": (run_bench, 0),
+    "bench-page": (benchpage.run, 0),
     "bench --quick": (run_bench, 1),
 }
 
@@ -165,6 +175,8 @@ def main(arguments):
     name, *rest = arguments or [""]
     if arguments == ["bench", "--quick"]:
         name = "bench --quick"
+    if name == "demo" and rest:
+        name = "demo TARGET"
     if name not in COMMANDS or len(rest) != COMMANDS[name][1]:
         print(USAGE, end="", file=sys.stderr)
         return 2

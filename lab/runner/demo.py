@@ -19,6 +19,7 @@ from .report import colour
 
 MACHINE = "switch"
 SCENARIO = "demo"
+TARGETS = ("copy", "nvmet")     # what can be demonstrated; see demo_nvmet.py
 PEER, SYSTEM = "peer-to-peer", "system-memory"
 TITLES = {PEER: "peer to peer", SYSTEM: "through system memory"}
 # How the kernel should route between the two drives of this machine.
@@ -203,6 +204,18 @@ def faults_of(outcome, verdict):
     return faults
 
 
+def print_faults(faults, name):
+    """What went wrong, and where to look; the exit status."""
+    print()
+    sys.stdout.flush()
+    print(colour("The demonstration failed:", "red"))
+    for fault in faults:
+        print(f"  {fault}")
+    print("Everything that the run left behind is in "
+          f"{session.BUILD / name}.")
+    return 1
+
+
 def print_conclusion(copies):
     """What was shown, in plain words; the last lines of the output."""
     peer, system = copies[PEER].ledger, copies[SYSTEM].ledger
@@ -240,13 +253,6 @@ def run(machine):
         print_checksums(copies)
     faults = faults_of(outcome, verdict)
     if faults:
-        print()
-        sys.stdout.flush()
-        print(colour("The demonstration failed:", "red"))
-        for fault in faults:
-            print(f"  {fault}")
-        directory = session.BUILD / f"{machine.name}-{SCENARIO}"
-        print(f"Everything that the run left behind is in {directory}.")
-        return 1
+        return print_faults(faults, f"{machine.name}-{SCENARIO}")
     print_conclusion(copies)
     return 0

@@ -21,24 +21,28 @@ _BAD = re.compile("|".join((
     r"refcount_t: ",
     r"list_(?:add|del) corruption",
     r"kmemleak: [1-9]",
-    r"DMAR: .*fault",
     r"kobject.*tried to init",
 )))
+
+# Of an IOMMU.  Some machines are there to show what becomes of them.
+_FAULT = re.compile(r"DMAR: .*fault")
 
 _PANIC = re.compile(r"Kernel panic - not syncing: (.*)")
 _REPORT_LINES = 25
 
 
-def judge(text):
+def judge(text, faults=False):
     """
     The reports in a kernel log: each a list of lines, the offending one first
-    and what the kernel printed after it.
+    and what the kernel printed after it.  faults says that those of an IOMMU
+    are expected.
     """
     lines = text.replace("\r", "").splitlines()
     reports = []
     position = 0
     while position < len(lines):
-        if _BAD.search(lines[position]):
+        if _BAD.search(lines[position]) or \
+                not faults and _FAULT.search(lines[position]):
             end = position + 1
             while (end < len(lines) and end - position < _REPORT_LINES
                    and "---[ end trace" not in lines[end - 1]):

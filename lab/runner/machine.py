@@ -12,20 +12,29 @@ A machine is a TOML file.  Top level:
                which the run counts as hung          (default 240)
     kernel     list of further kernel parameters
     scenarios  list of the scenarios that fit this machine
+    partner    name of another machine that is booted along, for the same
+               scenario; what has an image has different names in the two
 
 [roles] names the devices by what they do in a scenario (provider, source,
 destination).  [iommu] has model = "intel", "amd" or "virtio", and
-options = "..." for what QEMU's device takes.
+options = "..." for what QEMU's device takes; translated = false if the kernel
+is told to let addresses pass as they are; faults = true if some that it refuses
+are what the machine is there to show.
 
 Each [[device]] has a type, a name, and the name of the device that it is
 plugged into (below; left out, it sits in the root complex).  slot and
 function fix its place, which makes multi-function devices.  The types are in
 DEVICE_TYPES, with the keys that each takes.  A drive with functions = N stands
 for N drives, which are the functions 0 to N-1 of one device in that slot; 0
-to N-1 is appended to its name.  Shared memory with file = true is a file on the host, full of
-random bytes, beside the drives' images.  A drive with later = true is not there when
-the machine boots; the scenario plugs it into a port, and the ports of such a
-machine do hotplug as hardware does, not through the firmware.
+to N-1 is appended to its name.  A drive with metadata = N has so many bytes of
+it for each block, in a buffer of its own; cmb and pmr give a drive a controller
+memory buffer and a persistent memory region of that size.  Shared memory with
+file = true is a file on the host, full of random bytes, beside the drives'
+images.  A drive with later = true is not there when the machine boots; the
+scenario plugs it into a port, and the ports of such a machine do hotplug as
+hardware does, not through the firmware.  A switch port with room = "32M" has
+addresses for that much memory of a drive to come.  A network card with
+cable = true is connected to that of the partner.
 
 Each [[route]] is the expected verdict of the kernel for one provider and one
 client: type, and distance unless the type is "unsupported"; reason if the
@@ -54,8 +63,8 @@ IOMMU_DEVICES = {
 }
 TOP_KEYS = {
     "summary": str, "cpu": str, "smp": int, "memory": str, "timeout": int,
-    "kernel": list, "scenarios": list, "roles": dict, "iommu": dict,
-    "device": list, "route": list,
+    "partner": str, "kernel": list, "scenarios": list, "roles": dict,
+    "iommu": dict, "device": list, "route": list,
 }
 ROUTE_KEYS = {"provider": str, "client": str, "type": str, "distance": int,
               "reason": str, "port": str}
@@ -77,15 +86,16 @@ DEVICE_TYPES = {
                               {"bus-number": int, "bypass-iommu": bool}),
     "root-port": DeviceType("root port", True, {}),
     "switch": DeviceType("switch", True, {}),
-    "switch-port": DeviceType("switch port", True, {"acs": bool}),
+    "switch-port": DeviceType("switch port", True,
+                              {"acs": bool, "room": str}),
     "pci-bridge": DeviceType("PCIe-to-PCI bridge", True, {}),
     "nvme": DeviceType("NVMe drive", False,
                        {"cmb": str, "disk": str, "functions": int,
-                        "later": bool}),
+                        "later": bool, "metadata": int, "pmr": str}),
     "ivshmem": DeviceType("shared memory device", False,
                           {"memory": str, "file": bool}),
     "edu": DeviceType("DMA test device", False, {}),
-    "e1000e": DeviceType("network card", False, {}),
+    "e1000e": DeviceType("network card", False, {"cable": bool}),
 }
 
 
@@ -110,7 +120,8 @@ class Device:
     @property
     def memory(self):
         """Bytes of memory that it can provide."""
-        return self.settings.get("cmb") or self.settings.get("memory", 0)
+        return self.settings.get("cmb") or self.settings.get("pmr") \
+            or self.settings.get("memory", 0)
 
     @property
     def image(self):
@@ -143,6 +154,7 @@ class Machine:
     smp: int
     memory: int
     timeout: int
+    partner: str
     kernel: tuple
     scenarios: tuple
     roles: dict
@@ -168,6 +180,11 @@ class Machine:
         """
         order = sorted(self.drives(), key=lambda dev: not dev.later)
         return 1 + [dev.name for dev in order].index(name)
+
+    @property
+    def translated(self):
+        """Does an IOMMU translate the addresses that drives are told?"""
+        return bool(self.iommu) and self.iommu.get("translated", True)
 
     def roles_of(self, name):
         return [role for role in ROLES if self.roles.get(role) == name]
@@ -249,14 +266,19 @@ class _Reader:
                       else "function")
             place = f"{table['slot']:x}.{table.get('function', 0):x}"
         settings = {key: table[key] for key in kind.keys if key in table}
-        for key in ("cmb", "disk", "memory"):
+        for key in ("cmb", "disk", "memory", "pmr", "room"):
             if key in settings:
                 settings[key] = self.size(where, settings, key)
         if table["type"] == "nvme":
             self.need(where, table, "disk")
             if settings.get("cmb", 1 << 20) % (1 << 20):
                 self.fail(f"{where}: 'cmb' must be whole mebibytes")
+            if settings.get("pmr", 1).bit_count() != 1:
+                self.fail(f"{where}: 'pmr' must be a power of two")
             self.check_later(where, table, known)
+        if "room" in table and not table.get("acs"):
+            self.fail(f"{where}: 'room' needs acs = true, because QEMU's "
+                      "other switch ports cannot reserve any")
         if table["type"] == "host-bridge":
             self.need(where, table, "bus-number")
         if table["type"] == "ivshmem":
@@ -348,7 +370,9 @@ class _Reader:
                 self.fail(f"roles: {role} = \"{dev}\", but the machine has "
                           "no device of that name")
         iommu = top.get("iommu", {})
-        self.check_keys("iommu", iommu, {"model": str, "options": str})
+        self.check_keys("iommu", iommu, {"model": str, "options": str,
+                                         "faults": bool,
+                                         "translated": bool})
         if iommu:
             self.need("iommu", iommu, "model")
             if iommu["model"] not in IOMMU_DEVICES:
@@ -359,6 +383,7 @@ class _Reader:
             smp=top.get("smp", 2),
             memory=self.size("top level", top, "memory", "768M"),
             timeout=top.get("timeout", 240),
+            partner=top.get("partner", ""),
             kernel=self.strings(top, "kernel"),
             scenarios=self.strings(top, "scenarios"),
             roles=roles, iommu=iommu, devices=tuple(known.values()),
@@ -389,7 +414,14 @@ def load(directory, name):
     return parse(path, path.read_text(encoding="utf-8"))
 
 
-def _device_options(machine, dev, number, disk):
+@dataclasses.dataclass(frozen=True)
+class Cable:
+    """This machine's end of the cable to its partner."""
+    fd: int                 # of a socket
+    address: str            # Ethernet address of the card at this end
+
+
+def _device_options(machine, dev, number, disk, cable):
     """QEMU's options for one device; disk is the path of its image."""
     bus = dev.below or "pcie.0"
     tail = f",bus={bus}"
@@ -412,6 +444,8 @@ def _device_options(machine, dev, number, disk):
         # below the switch is enumerated as a port with one.
         model = "pcie-root-port" if settings.get("acs") \
             else "xio3130-downstream"
+        if "room" in settings:
+            port += f",pref64-reserve={settings['room']}"
         return ["-device", f"{model},id={name}{port}{tail}"]
     if dev.type == "pci-bridge":
         return ["-device", f"pcie-pci-bridge,id={name}{tail}"]
@@ -426,12 +460,17 @@ def _device_options(machine, dev, number, disk):
             return image
         cmb = settings.get("cmb", 0) >> 20
         nsid = machine.namespace_id(name)
+        pmr, pmrdev = [], ""
+        if "pmr" in settings:
+            pmr = ["-object", f"memory-backend-ram,id={name}-pmr,share=on,"
+                   f"size={settings['pmr']}"]
+            pmrdev = f",pmrdev={name}-pmr"
         return [
-            *image,
+            *image, *pmr,
             "-device", f"nvme,id={name},serial={name},"
-            f"cmb_size_mb={cmb}{tail}",
+            f"cmb_size_mb={cmb}{pmrdev}{tail}",
             "-device", f"nvme-ns,bus={name},drive={name}-disk,nsid={nsid},"
-            "shared=off",
+            f"shared=off,ms={settings.get('metadata', 0)}",
         ]
     if dev.type == "ivshmem":
         backend = f"memory-backend-file,mem-path={disk}" \
@@ -442,9 +481,13 @@ def _device_options(machine, dev, number, disk):
             "-device", f"ivshmem-plain,id={name},memdev={name}-memory{tail}",
         ]
     if dev.type == "e1000e":
+        # without a partner there is nobody at the other end
+        kind = "hubport,hubid=0" if cable is None else f"socket,fd={cable.fd}"
+        address = "" if cable is None else f",mac={cable.address}"
         return [
-            "-netdev", f"hubport,hubid=0,id={name}-net",
-            "-device", f"e1000e,id={name},netdev={name}-net,romfile={tail}",
+            "-netdev", f"{kind},id={name}-net",
+            "-device", f"e1000e,id={name},netdev={name}-net,romfile="
+            f"{address}{tail}",
         ]
     # edu; its mask of addresses is 28 bits wide unless it is told otherwise
     return ["-device", f"edu,id={name},dma_mask=0xffffffffffffffff{tail}"]
@@ -461,10 +504,11 @@ def plug_arguments(dev, port):
             "drive": f"{dev.name}-disk", "share-rw": True, "bus": port}
 
 
-def qemu_options(machine, disks):
+def qemu_options(machine, disks, cable=None):
     """
     The part of QEMU's command line that makes this machine; disks maps the
-    name of each device that has an image to the path of that.
+    name of each device that has an image to the path of that, and cable is for
+    the network cards that have one.
     """
     board = "q35"
     if machine.iommu.get("model") == "intel":
@@ -480,5 +524,7 @@ def qemu_options(machine, disks):
         options += ["-global",
                     "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"]
     for number, dev in enumerate(machine.devices, start=1):
-        options += _device_options(machine, dev, number, disks.get(dev.name))
+        options += _device_options(
+            machine, dev, number, disks.get(dev.name),
+            cable if dev.settings.get("cable") else None)
     return options

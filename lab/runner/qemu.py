@@ -143,10 +143,14 @@ class Monitor:
 
 
 class Qemu:
-    """A running machine; a context manager that never leaves it behind."""
+    """
+    A running machine; a context manager that never leaves it behind.  events
+    are those that are traced besides the ledger's, inherited are file
+    descriptors that QEMU is to have.
+    """
 
     def __init__(self, options, kernel, initramfs, parameters, directory,
-                 interactive=False):
+                 interactive=False, events=(), accel=None, inherited=()):
         self.console = directory / "console.log"
         self.trace = directory / "trace.log"
         self.messages = directory / "qemu.log"
@@ -158,7 +162,8 @@ class Qemu:
         self._sockets = (self.channel, monitor)
         command = [
             binary(), "-nodefaults", "-no-user-config", "-display", "none",
-            "-no-reboot", "-accel", ACCELERATORS[accelerator()], *options,
+            "-no-reboot", "-accel", accel or ACCELERATORS[accelerator()],
+            *options,
             "-kernel", str(kernel), "-initrd", str(initramfs),
             "-append", parameters,
             "-chardev", f"socket,id=monitor,fd={monitor.theirs.fileno()}",
@@ -167,7 +172,7 @@ class Qemu:
             "-chardev", f"socket,id=lab,fd={self.channel.theirs.fileno()}",
             "-serial", "chardev:lab", "-D", str(self.trace),
         ]
-        for event in ledger.EVENTS:
+        for event in (*ledger.EVENTS, *events):
             command += ["-trace", f"enable={event}"]
         (directory / "command").write_text(
             " \\\n    ".join(f"'{word}'" for word in command) + "\n",
@@ -177,7 +182,8 @@ class Qemu:
                 command, stderr=messages,
                 stdin=None if interactive else subprocess.DEVNULL,
                 stdout=None if interactive else messages,
-                pass_fds=[sock.theirs.fileno() for sock in self._sockets])
+                pass_fds=[*inherited, *(sock.theirs.fileno()
+                                        for sock in self._sockets)])
         for sock in self._sockets:
             sock.theirs.close()
 

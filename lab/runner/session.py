@@ -26,7 +26,7 @@ import threading
 import time
 
 from . import channel, guest, kernlog, ktap, ledger, machine as machines
-from . import qemu, route, topology
+from . import pair, qemu, route, topology
 from .errors import LabError
 from .ktap import FAIL, PASS, Result
 
@@ -87,6 +87,8 @@ class Outcome:
     topology: topology.Topology | None
     kernel: str             # the version that the kernel gave in its log
     seconds: float
+    watches: list = dataclasses.field(default_factory=list)
+    said: list = dataclasses.field(default_factory=list)    # remarks
 
     @property
     def passed(self):
@@ -155,7 +157,7 @@ def run_directory(name):
 class Session:
     """The runner's side of one run."""
 
-    def __init__(self, machine, scenario, directory, announce):
+    def __init__(self, machine, scenario, directory, announce, side=None):
         self.machine = machine
         self.scenario = scenario
         self.directory = directory
@@ -166,17 +168,25 @@ class Session:
                       for drive in machine.drives()}
         self.copies = []
         self.current = None
+        self.watches = []
+        self.watching = None
         self.verdicts = []
         self.topology = None
         self.lines = []
         self.status = None
+        self.side = side        # of a pair, see pair.py
+        self.deadline = None
+        self.vm = None
 
     def start(self, interactive=False):
         """Prepare the files and start QEMU."""
         kernel = kernel_image()
         programs = guest.build_programs(BUILD / "guest")
         initramfs = self.directory / "initramfs.cpio"
-        guest.build_initramfs(initramfs, self.machine, programs)
+        guest.build_initramfs(
+            initramfs, self.machine, programs,
+            guest.host_programs(self.machine, self.scenario),
+            guest.kernel_modules(self.machine, self.scenario, kernel))
         sizes = {path: self.machine.device(name).image
                  for name, path in self.images.items()}
         check_free_space(self.directory, sum(sizes.values()))
@@ -185,9 +195,13 @@ class Session:
         parameters = " ".join([
             *PARAMETERS, "quiet" if interactive else "ignore_loglevel",
             *self.machine.kernel, f"lab.scenario={self.scenario}"])
-        return qemu.Qemu(machines.qemu_options(self.machine, self.images),
-                         kernel, initramfs, parameters, self.directory,
-                         interactive)
+        cable = self.side.cable if self.side else None
+        return qemu.Qemu(
+            machines.qemu_options(self.machine, self.images, cable), kernel,
+            initramfs, parameters, self.directory, interactive,
+            events=ledger.IOMMU_EVENTS.get(self.machine.iommu.get("model"),
+                                           ()),
+            inherited=[cable.fd] if cable else ())
 
     def _area(self, copy, side):
         return digest(self.disks[copy[side]], copy[f"{side}_offset"],
@@ -201,6 +215,10 @@ class Session:
             if function:
                 lines.append(f"{device.name} {function.address}")
         return lines
+
+    def _drives(self):
+        """Names of the drives by namespace number, for the ledger."""
+        return {self.machine.namespace_id(name): name for name in self.disks}
 
     def _begin(self, vm, text):
         if self.current:
@@ -216,12 +234,51 @@ class Session:
         copy = self.current
         if not copy or copy.fields["label"] != label:
             raise channel.Refused(f"no copy '{label}' is under way")
-        drives = {self.machine.namespace_id(name): name
-                  for name in self.disks}
         lines = vm.trace_lines(copy.trace_start, vm.trace_size())
-        copy.ledger = ledger.build(lines, copy.topology, drives, copy.fields)
+        copy.ledger = ledger.build(lines, copy.topology, self._drives(),
+                                   copy.fields, self.machine.translated)
         self.copies.append(copy)
         self.current = None
+        return []
+
+    def _watch(self, vm, text):
+        if self.watching:
+            raise channel.Refused("a drive is being watched already")
+        fields = channel.watch_fields(text, self.disks)
+        self.announce(f"watching '{fields['drive']}': {fields['label']}")
+        self.watching = (fields, topology.ask(vm.monitor), vm.trace_size())
+        return []
+
+    def _unwatch(self, vm, text):
+        label = channel.fields(text).get("label")
+        if not self.watching or self.watching[0]["label"] != label:
+            raise channel.Refused(f"nothing is watched for '{label}'")
+        fields, where, start = self.watching
+        self.watching = None
+        lines = vm.trace_lines(start, vm.trace_size())
+        self.watches.append(ledger.watch(lines, where, self._drives(), fields,
+                                         self.machine.translated))
+        return self.watches[-1].sums()
+
+    def _compare(self, text):
+        images = self.side.all_images() if self.side else self.images
+        first, second = (area(images[name], offset, size)
+                         for name, offset, size
+                         in channel.areas(text, images))
+        if first == second:
+            return ["equal"]
+        place = next(index for index, (left, right)
+                     in enumerate(zip(first, second)) if left != right)
+        return [f"first difference at byte {place}"]
+
+    def _partner(self, word, text):
+        """Tell the partner something, or wait to be told."""
+        if not self.side:
+            raise channel.Refused("the machine has no partner")
+        if word == "tell":
+            self.side.tell(text)
+        else:
+            self.side.wait(text, self.deadline)
         return []
 
     def _plug(self, vm, text):
@@ -253,16 +310,6 @@ class Session:
             time.sleep(0.2)
         return []
 
-    def _compare(self, text):
-        areas = channel.areas(text, self.images)
-        first, second = (area(self.images[name], offset, size)
-                         for name, offset, size in areas)
-        if first == second:
-            return ["equal"]
-        place = next(index for index, (left, right)
-                     in enumerate(zip(first, second)) if left != right)
-        return [f"first difference at byte {place}"]
-
     def handle(self, vm, request):
         """Answer one request; True when the scenario is over."""
         if request.word == "done":
@@ -278,8 +325,14 @@ class Session:
                 lines = self._begin(vm, request.text)
             elif request.word == "end":
                 lines = self._end(vm, request.text)
+            elif request.word == "watch":
+                lines = self._watch(vm, request.text)
+            elif request.word == "unwatch":
+                lines = self._unwatch(vm, request.text)
             elif request.word == "compare":
                 lines = self._compare(request.text)
+            elif request.word in ("tell", "await"):
+                lines = self._partner(request.word, request.text)
             elif request.word == "plug":
                 lines = self._plug(vm, request.text)
             elif request.word == "unplug":
@@ -366,12 +419,30 @@ class Session:
                 ("the copy was begun and never ended",)))
         return results
 
-    @staticmethod
-    def _log_results(console):
+    def _watch_results(self):
+        results = []
+        for book in self.watches:
+            faults = book.judge()
+            provider = book.via.removesuffix(ledger.MIXED)
+            where = "system memory" if book.via == ledger.VIA_SYSTEM else \
+                f"memory of {provider}"
+            if book.via.endswith(ledger.MIXED):
+                where += " or system memory"
+            results.append(Result(
+                f"ledger of {book.label}: all payload of {book.drive} through "
+                f"{where}", FAIL if faults else PASS, tuple(faults)))
+        if self.watching:
+            results.append(Result(
+                f"ledger of {self.watching[0]['label']}", FAIL,
+                ("the watch was begun and never ended",)))
+        return results
+
+    def _log_results(self, console):
         name = "the kernel log has no complaint"
         if "Linux version " not in console:
             return [Result(name, FAIL, ("the kernel has not said a word",))]
-        reports = kernlog.judge(console)
+        reports = kernlog.judge(console,
+                                self.machine.iommu.get("faults", False))
         remarks = [line for report in reports for line in report]
         return [Result(name, FAIL if reports else PASS, tuple(remarks))]
 
@@ -379,9 +450,11 @@ class Session:
         """The whole run."""
         started = time.monotonic()
         limit = time_limit(self.machine)
+        self.deadline = started + limit
         self.announce("booting")
         with self.start() as vm:
-            trouble = self.serve(vm, started + limit)
+            self.vm = vm
+            trouble = self.serve(vm, self.deadline)
             if trouble is None:
                 vm.quit()
         for copy in self.copies:
@@ -391,11 +464,19 @@ class Session:
         console = vm.console_text()
         results = [*ktap.judge(self.lines),
                    *self._end_results(vm, trouble, limit),
-                   *self._copy_results(), *self._log_results(console)]
+                   *self._copy_results(), *self._watch_results(),
+                   *self._log_results(console)]
         words = console.partition("Linux version ")[2].split()
         return Outcome(results, self.copies, self.verdicts, self.topology,
                        words[0] if words else "",
-                       time.monotonic() - started)
+                       time.monotonic() - started, self.watches,
+                       [line[1:].strip() for line in self.lines
+                        if line.startswith("#")])
+
+    def stop(self):
+        """End the machine at once, from another thread."""
+        if self.vm:
+            self.vm.process.kill()
 
     def shell(self):
         """An interactive console; returns when the machine has ended."""
@@ -411,7 +492,9 @@ class Session:
 
 
 def run(machine, scenario, announce, keep_images=True):
-    """Run a scenario on a machine."""
+    """Run a scenario on a machine, and on its partner if it has one."""
+    if machine.partner:
+        return pair.run(machine, scenario, announce, keep_images)
     with run_directory(f"{machine.name}-{scenario}") as directory:
         session = Session(machine, scenario, directory, announce)
         outcome = session.run()

@@ -58,6 +58,11 @@ class Judge(unittest.TestCase):
         self.assertEqual(len(reports), 2)
         self.assertEqual(reports[0][-1], "---[ end trace 0 ]---")
 
+    def test_faults_that_are_expected(self):
+        fault = next(line for line in COMPLAINTS if "DMAR" in line)
+        self.assertEqual(kernlog.judge(fault, True), [])
+        self.assertEqual(len(kernlog.judge(COMPLAINTS[0], True)), 1)
+
     def test_panic(self):
         self.assertEqual(kernlog.panic(COMPLAINTS[-1]),
                          "Attempted to kill init!")

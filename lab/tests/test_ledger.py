@@ -35,6 +35,11 @@ def admin(address=RAM):
             f"pci_nvme_map_addr addr 0x{address:x} len 4096"]
 
 
+def watch(lines, via):
+    return ledger.watch(lines, samples.topology(), DRIVES, {
+        "label": "test", "via": via, "drive": "dst"})
+
+
 def build(lines, via="src", size=8192):
     return ledger.build(lines, samples.topology(), DRIVES, {
         "label": "test", "via": via, "from": "src", "to": "dst",
@@ -161,6 +166,149 @@ class Judge(unittest.TestCase):
         book = build(["pci_nvme_read cid 5 namespace 1"]
                      + command("write", 2, CMB, 8192))
         self.assert_fault(book, "not understood")
+
+
+# The drive src of samples.py is 0000:03:00.0
+ASKED = {
+    "vtd": "vtd_dmar_translate dev 03:00.00 iova 0x{:x} -> gpa 0x{:x} "
+           "mask 0xfff",
+    "amdvi": "amdvi_translation_result devid: 03:00.0 gpa 0x{:x} hpa 0x{:x}",
+    "amdvi, known": "amdvi_iotlb_hit hit iotlb devid 03:00.0 gpa 0x{:x} "
+                    "hpa 0x{:x}",
+    "virtio": "virtio_iommu_translate_out 0x{:x} -> 0x{:x} for sid=768",
+}
+IOVA = 0xffff0000
+
+
+class Translated(unittest.TestCase):
+    """Behind an IOMMU: samples.py has one drive, which is read and written."""
+
+    def judge(self, lines, via="rp0", size=8192):
+        book = ledger.build(lines, samples.topology(), {1: "src"}, {
+            "label": "test", "via": via, "from": "src", "to": "src",
+            "bytes": size}, translated=True)
+        return book, "\n".join(book.judge())
+
+    def test_every_iommu(self):
+        for line in ASKED.values():
+            lines = []
+            for verb in ("read", "write"):
+                lines += command(verb, 1, IOVA, 8192, 2)
+                lines += [line.format(IOVA, RAM),
+                          line.format(IOVA + 0x1000, RAM + 0x5000)]
+            book, text = self.judge(lines, "system")
+            self.assertEqual(text, "")
+            self.assertEqual(book.through_system_memory, 16384)
+
+    def test_one_line_with_an_offset(self):
+        lines = command("read", 1, IOVA + 0xe00, 1024)
+        lines += [ASKED["vtd"].format(IOVA, RAM),
+                  ASKED["vtd"].format(IOVA + 0x1000, NOWHERE)]
+        book, _ = self.judge(lines, "system", 1024)
+        self.assertEqual({row.memory: row.bytes for row in book.rows},
+                         {"system memory": 512, "nowhere": 512})
+
+    def test_the_same_address_leads_elsewhere_later(self):
+        lines = []
+        for target in (RAM, 0xfe800000):
+            lines += command("read", 1, IOVA, 4096)
+            lines.append(ASKED["vtd"].format(IOVA, target))
+        book, _ = self.judge(lines, "system")
+        self.assertEqual({row.memory: row.bytes for row in book.rows},
+                         {"system memory": 4096, "src BAR 0": 4096})
+
+    def test_never_asked_for(self):
+        _, text = self.judge(command("read", 1, IOVA, 8192), "system")
+        self.assertIn("addresses that are no memory", text)
+
+    def test_asked_for_by_another_device(self):
+        lines = command("read", 1, IOVA, 4096)
+        lines.append(ASKED["vtd"].replace("03:00", "04:00")
+                     .format(IOVA, RAM))
+        _, text = self.judge(lines, "system", 4096)
+        self.assertIn("addresses that are no memory", text)
+
+    def test_own_memory_needs_no_question(self):
+        book, _ = self.judge(command("read", 1, CMB, 8192), "src")
+        self.assertEqual([row.memory for row in book.rows], ["src BAR 2"])
+
+    def test_system_memory_by_its_own_address(self):
+        _, text = self.judge(command("read", 1, RAM, 8192), "system")
+        self.assertIn("addresses that are no memory", text)
+
+    def test_a_fault(self):
+        fault = "vtd_dmar_fault sid 0x300 fault 5 addr 0xf8000000 write 1"
+        _, text = self.judge([fault, fault])
+        self.assertIn("the IOMMU refused an address: sid 0x300", text)
+        self.assertIn("the IOMMU refused 2 addresses in all", text)
+
+    def test_anothers_memory_by_an_untranslated_address(self):
+        book = ledger.build(
+            command("read", 2, CMB, 4096), samples.topology(),
+            {1: "src", 2: "rp0"}, {"label": "test", "via": "src",
+                                   "from": "rp0", "to": "src",
+                                   "bytes": 4096}, translated=True)
+        self.assertIn("src BAR 2 by an address that is not translated",
+                      "\n".join(book.judge()))
+
+
+class Watch(unittest.TestCase):
+    both = (command("write", 2, CMB, 8192, 2)
+            + command("read", 2, RAM, 4096)
+            + command("read", 1, NOWHERE, 4096))
+
+    def test_the_memory_that_was_named(self):
+        book = watch(command("write", 2, CMB, 8192), "src")
+        self.assertEqual(book.judge(), [])
+        self.assertEqual(book.sums(), ["read_peer=0", "read_system=0",
+                                       "write_peer=8192", "write_system=0"])
+
+    def test_system_memory_that_was_not_named(self):
+        self.assertIn("4096 payload bytes (read) through system memory",
+                      "\n".join(watch(self.both, "src").judge()))
+
+    def test_either(self):
+        # what another drive does is of no interest
+        book = watch(self.both, "src+system")
+        self.assertEqual(book.judge(), [])
+        self.assertEqual(book.sums(), ["read_peer=0", "read_system=4096",
+                                       "write_peer=8192", "write_system=0"])
+
+    def test_system_memory_only(self):
+        self.assertIn("8192 payload bytes (write) through src BAR 2",
+                      "\n".join(watch(self.both, "system").judge()))
+        self.assertEqual(watch(command("read", 2, RAM, 4096),
+                               "system").judge(), [])
+
+    def test_nowhere(self):
+        lines = command("read", 2, NOWHERE, 4096)
+        for via in ("src", "system", "src+system"):
+            self.assertTrue(watch(lines, via).judge())
+
+    def test_behind_an_iommu(self):
+        asked = ASKED["vtd"]
+        lines = []
+        for target in (RAM, CMB):
+            lines += command("write", 1, IOVA, 4096)
+            lines.append(asked.format(IOVA, target))
+        fields = {"label": "test", "via": "src+system", "drive": "src"}
+        book = ledger.watch(lines, samples.topology(), {1: "src"}, fields,
+                            translated=True)
+        self.assertEqual(book.judge(), [])
+        self.assertEqual(book.sums(), ["read_peer=0", "read_system=0",
+                                       "write_peer=4096",
+                                       "write_system=4096"])
+
+    def test_anothers_memory_by_an_untranslated_address(self):
+        fields = {"label": "test", "via": "src", "drive": "rp0"}
+        book = ledger.watch(command("read", 2, CMB, 4096), samples.topology(),
+                            {1: "src", 2: "rp0"}, fields, translated=True)
+        self.assertIn("src BAR 2 by an address that is not translated",
+                      "\n".join(book.judge()))
+
+    def test_nothing(self):
+        self.assertEqual(watch([], "src").judge(),
+                         ["drive 'dst' moved nothing"])
 
 
 if __name__ == "__main__":

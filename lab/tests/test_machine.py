@@ -109,6 +109,11 @@ class Parsing(unittest.TestCase):
         self.refused(SWITCH.replace('below = "dn0"', 'below = "sw0"'),
                      "switch ports, and only they")
 
+    def test_room_in_a_port_that_has_none(self):
+        self.refused(SWITCH.replace('below = "sw0"',
+                                    'below = "sw0"\nroom = "32M"'),
+                     "device dn0", "'room' needs acs")
+
     def test_role_without_device(self):
         self.refused(SWITCH.replace('provider = "src"', 'provider = "x"'),
                      "roles", "no device")
@@ -193,9 +198,12 @@ class Parsing(unittest.TestCase):
     def test_all_machine_files(self):
         directory = context.LAB / "machines"
         self.assertIn("switch", machine.names(directory))
-        for name in machine.names(directory):
-            box = machine.load(directory, name)
-            self.assertTrue(box.scenarios, name)
+        boxes = [machine.load(directory, name)
+                 for name in machine.names(directory)]
+        partners = [box.partner for box in boxes]
+        for box in boxes:
+            name = box.name
+            self.assertTrue(box.scenarios or name in partners, name)
             for scenario in box.scenarios:
                 path = context.LAB / "scenarios" / scenario
                 self.assertTrue(path.is_file(), f"{name}: {scenario}")
@@ -219,6 +227,12 @@ class Options(unittest.TestCase):
     def test_acs_port(self):
         text = SWITCH.replace('below = "sw0"', 'below = "sw0"\nacs = true')
         self.assertIn("pcie-root-port,id=dn0", options(text))
+
+    def test_room_in_a_port(self):
+        text = SWITCH.replace('below = "sw0"',
+                              'below = "sw0"\nacs = true\nroom = "32M"')
+        self.assertIn(f",pref64-reserve={32 << 20},",
+                      options(text))
 
     def test_later(self):
         box = machine.parse("x.toml", SWITCH + LATER)

@@ -131,6 +131,46 @@ class Run(Fixture):
                          f"first difference at byte {MIB - 1}\n@end\n")
         self.assertEqual(self.compare(MIB, MIB), "equal\n@end\n")
 
+    def test_compare_with_the_partner(self):
+        question = (f"@compare bytes={MIB} one=src one_offset=0 other=far "
+                    "other_offset=4096")
+        self.assertIn("'far' has no contents", self.ask(question))
+        far = self.directory / "far.img"
+        self.session.side = types.SimpleNamespace(
+            all_images=lambda: {**self.session.images, "far": far})
+        data = bytes(4096) + self.session.images["src"].read_bytes()
+        far.write_bytes(data)
+        self.assertEqual(self.ask(question), "equal\n@end\n")
+        far.write_bytes(data[:5000] + bytes(len(data) - 5000))
+        self.assertIn("first difference at byte ", self.ask(question))
+
+    def watch(self, lines):
+        """Watch a drive while it does what the trace tells."""
+        self.assertEqual(self.ask("@watch label=w drive=dst via=src"),
+                         "@end\n")
+        self.vm.trace_lines = lambda first, last: lines
+        self.vm.trace_size = lambda: 1
+        answer = self.ask("@unwatch label=w")
+        return answer, self.session._watch_results()[-1].outcome
+
+    def test_watch(self):
+        answer, outcome = self.watch([
+            "pci_nvme_write cid 5 nsid 3 nlb 8 count 4096 lba 0x0",
+            "pci_nvme_map_addr addr 0xf8000000 len 4096"])
+        self.assertEqual(answer, "read_peer=0\nread_system=0\n"
+                         "write_peer=4096\nwrite_system=0\n@end\n")
+        self.assertEqual(outcome, PASS)
+
+    def test_watch_of_nothing(self):
+        self.assertEqual(self.watch([])[1], FAIL)
+
+    def test_a_watch_that_never_ends(self):
+        self.ask("@watch label=w drive=dst via=src")
+        self.assertIn("already", self.ask("@watch label=x drive=dst via=src"))
+        self.assertIn("watched", self.ask("@unwatch label=x"))
+        self.assertEqual([r.outcome for r in self.session._watch_results()],
+                         [FAIL])
+
     def test_where(self):
         self.assertEqual(self.ask("@where"), "src 0000:03:00.0\n@end\n")
 
@@ -155,7 +195,12 @@ class Run(Fixture):
                  "beyond the end"),
                 ("@end label=one", "no copy"),
                 ("@compare one=src one_offset=0 other=dst other_offset=0",
-                 "is not a number"),
+                 "'bytes' is missing"),
+                ("@compare bytes=x one=src one_offset=0 other=dst "
+                 "other_offset=0", "bytes=x is not a number"),
+                ("@watch label=w drive=dst", "'via' is missing"),
+                ("@watch label=w drive=nvme7 via=src", "no drive 'nvme7'"),
+                ("@tell ready", "no partner"),
                 ("@compare bytes=1 one=src one_offset=0 other=rp1 "
                  "other_offset=0", "'rp1' has no contents"),
                 ("@compare bytes=1 one=src one_offset=0 other=dst "

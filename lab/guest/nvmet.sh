@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh
+#
+# What scenarios with an NVMe target use: the network, the target's configuration,
+# its initiator, and load on what the initiator sees. The namespace is on the drive
+# DESTINATION of the machine that has the target.
+
+nqn=lab
+address=10.0.0.1
+nvmet=/sys/kernel/config/nvmet
+subsystem=$nvmet/subsystems/$nqn
+namespace=$subsystem/namespaces/1
+
+# network_up [ADDRESS]: the network card gets an address, if not the target's, and the
+# kernel its configuration file system.
+network_up()
+{
+	mount -t configfs configfs /sys/kernel/config &&
+		ip link set lo up &&
+		ip addr add "${1-$address}/24" dev eth0 &&
+		ip link set eth0 up &&
+		wait_until grep -q 1 /sys/class/net/eth0/carrier
+}
+
+# rdma_up TYPE / rdma_down TYPE: software RDMA (siw or rxe) on the network card.
+rdma_up()
+{
+	rdma link add "lab$1" type "$1" netdev eth0 &&
+		wait_until rdma_active "lab$1"
+}
+
+rdma_active()
+{
+	rdma link show "$1/1" | grep -q "state ACTIVE"
+}
+
+rdma_down()
+{
+	rdma link delete "lab$1"
+}
+
+# target_up P2PMEM: a subsystem with one namespace, for which p2pmem is P2PMEM.
+target_up()
+{
+	mkdir "$subsystem" &&
+		echo 1 >"$subsystem/attr_allow_any_host" &&
+		namespace_up "$1"
+}
+
+# namespace_up P2PMEM: a namespace, for which p2pmem is P2PMEM.
+namespace_up()
+{
+	mkdir "$namespace" &&
+		drive "$DESTINATION" >"$namespace/device_path" &&
+		echo "$1" >"$namespace/p2pmem" &&
+		echo 1 >"$namespace/enable"
+}
+
+target_down()
+{
+	configure enable 0 && rmdir "$namespace" "$subsystem"
+}
+
+# use_namespace NUMBER: which of the subsystem's namespaces is meant from now on, if
+# not the first one.
+use_namespace()
+{
+	namespace=$subsystem/namespaces/$1
+}
+
+# configure FILE VALUE: write to a file of the namespace.
+configure()
+{
+	echo "$2" >"$namespace/$1"
+}
+
+# setting: what the namespace's p2pmem is.
+setting()
+{
+	cat "$namespace/p2pmem"
+}
+
+# port_up TRANSPORT / port_down: the subsystem can be reached by rdma, tcp or loop.
+# Over RDMA no data comes in the capsules of commands, because such data cannot be in
+# peer-to-peer memory.
+port_up()
+{
+	mkdir $nvmet/ports/1 && echo "$1" >$nvmet/ports/1/addr_trtype || return
+	if [ "$1" = rdma ]; then
+		echo 0 >$nvmet/ports/1/param_inline_data_size || return
+	fi
+	if [ "$1" != loop ]; then
+		echo ipv4 >$nvmet/ports/1/addr_adrfam &&
+			echo $address >$nvmet/ports/1/addr_traddr &&
+			echo 4420 >$nvmet/ports/1/addr_trsvcid || return
+	fi
+	ln -s "$subsystem" $nvmet/ports/1/subsystems/$nqn
+}
+
+port_down()
+{
+	rm $nvmet/ports/1/subsystems/$nqn && rmdir $nvmet/ports/1
+}
+
+# connect TRANSPORT / disconnect
+connect()
+{
+	set -- -t "$1" -n $nqn -q nqn.lab -I 00000000-0000-4000-8000-000000000001
+	if [ "$2" != loop ]; then
+		set -- "$@" -a $address -s 4420 -i 2 --reconnect-delay=1
+	fi
+	nvme connect "$@" >/dev/null && wait_until connected
+}
+
+disconnect()
+{
+	nvme disconnect -n $nqn >/dev/null
+}
+
+# fabric: the block device that the initiator has.
+fabric()
+{
+	for fabric_dir in /sys/class/nvme-subsystem/*; do
+		[ "$(cat "$fabric_dir/subsysnqn")" = $nqn ] || continue
+		for fabric_disk in "$fabric_dir"/nvme*n*; do
+			[ -b "/dev/${fabric_disk##*/}" ] &&
+				echo "/dev/${fabric_disk##*/}"
+		done
+	done
+}
+
+# fabric_namespace NUMBER: the block device of one namespace, of several.
+fabric_namespace()
+{
+	for fabric_found in $(fabric); do
+		[ "$(cat "/sys/block/${fabric_found##*/}/nsid")" != "$1" ] ||
+			echo "$fabric_found"
+	done
+}
+
+# has_namespace NUMBER: does the initiator have it?
+has_namespace()
+{
+	[ -n "$(fabric_namespace "$1")" ]
+}
+
+connected()
+{
+	[ -n "$(fabric)" ]
+}
+
+# counted NAME: a counter of the target.
+counted()
+{
+	sed -n "s/^$1 //p" "$namespace/p2pmem_stats"
+}
+
+# counters: all of them.
+counters()
+{
+	cat "$namespace/p2pmem_stats"
+}
+
+# providers: what each controller uses, or why it uses none; without its number.
+providers()
+{
+	cut -d ' ' -f 2- "$namespace/p2pmem_providers"
+}
+
+uses()
+{
+	[ "$(providers)" = "$1" ]
+}
+
+# more NAME THAN: has a counter grown beyond a value?
+more()
+{
+	[ "$(counted "$1")" -gt "$2" ]
+}
+
+# load WORD...: fio on the initiator's device, with checksums; WORDs say what is to
+# be done. What fio prints is of interest only if it fails.
+load()
+{
+	fio --name=load --filename="$(fabric)" --direct=1 --ioengine=libaio \
+		--iodepth=32 --verify=crc32c --verify_fatal=1 --randseed=1 \
+		--output=/tmp/fio "$@" && return
+	sed -n '/err=\|verify\|fio:/p' /tmp/fio
+	return 1
+}
+
+# watch LABEL VIA / unwatch LABEL: what the drive DESTINATION does in between goes to
+# the ledger, and has to go through memory of VIA, a provider or "system", or with
+# "+system" through either.
+watch()
+{
+	lab_ask "watch label=$1 drive=$DESTINATION via=$2"
+	peer_before=$(peer_bytes)
+	system_before=$(counted system_bytes)
+}
+
+unwatch()
+{
+	lab_ask "unwatch label=$1" >/tmp/watched || { cat /tmp/watched; return 1; }
+	peer_counted=$(($(peer_bytes) - peer_before))
+	system_counted=$(($(counted system_bytes) - system_before))
+}
+
+# moved VERB_MEMORY: bytes that QEMU saw while the drive was watched, for example
+# "moved read_peer" or "moved write_system".
+moved()
+{
+	field "$1" "$(cat /tmp/watched)"
+}
+
+peer_bytes()
+{
+	echo $(($(counted cpu_copy_bytes) + $(counted dma_bytes)))
+}
+
+# agree NAME: the target counted what the drive was told to move.
+agree()
+{
+	equal "$1: the target counted what the drive moved" \
+		"peer $(($(moved read_peer) + $(moved write_peer))) \
+system $(($(moved read_system) + $(moved write_system)))" \
+		"peer $peer_counted system $system_counted"
+}
