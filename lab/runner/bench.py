@@ -62,7 +62,9 @@ THREADS = "tcg,thread=multi"
 ATTEMPTS = 4
 # How long a drive takes depends on when QEMU's threads run, and is much the same
 # all through a boot.  The least of several boots is nearest to what is executed.
-BOOTS = {"drives": 3}
+# Two processors are not always at work at the same time, and then hinder each
+# other less than they would: there the least is what they gain at worst.
+BOOTS = {"drives": 3, PAIR: 3}
 
 
 def expand(path):
@@ -226,8 +228,9 @@ def attempt(machine, kernel, quick):
 
 
 def least(rows, more):
-    """Of each row the one whose tenth is less."""
-    return {name: min(row, more.get(name, row), key=lambda row: row["tenth"])
+    """Of each row the one whose tenth is less, or median if that is all."""
+    return {name: min(row, more.get(name, row),
+                      key=lambda row: row.get("tenth", row["median"]))
             for name, row in rows.items()}
 
 
@@ -242,7 +245,8 @@ def measure(name, kernel, quick):
             break
     for _ in range(1, 1 if quick else BOOTS.get(name, 1)):
         more, complaints, directory = attempt(machine, kernel, quick)
-        failed += complaints
+        # a boot that such a machine died of is not counted
+        failed += complaints if more else []
         rows = least(rows, more)
     # What the stock kernel complains about is not our concern, as long as the
     # figures are there; our own must not complain.
