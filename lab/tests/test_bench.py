@@ -32,6 +32,9 @@ class Boots(unittest.TestCase):
         more = {"a": {"tenth": 5, "mean": 8}, "b": {"tenth": 4, "mean": 3}}
         self.assertEqual(bench.least(rows, more),
                          {"a": more["a"], "b": rows["b"]})
+        self.assertEqual(bench.least({"c": {"median": 2}},
+                                     {"c": {"median": 1}}),
+                         {"c": {"median": 1}})
         # a boot that failed adds nothing
         self.assertEqual(bench.least(rows, {}), rows)
 
