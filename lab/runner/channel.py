@@ -15,6 +15,11 @@ runner, all others are the scenario's test output:
     @watch label=... drive=...      from now on: through which memory do the
            via=...                  data of this drive go?
     @unwatch label=...              until now; the answer has the sums
+    @queues drive=...               this drive, and no other, is about to be
+                                    given its queues
+    @queued drive=...               it has them; the answer has a line for each
+                                    submission queue but the administrator's:
+                                    number, bytes, memory
     @plug drive=... port=...        plug a drive into a port
     @unplug drive=...               ask the guest to let go of it, and take it
                                     out
@@ -93,6 +98,13 @@ def watch_fields(text, drives):
     words = _checked(text, WATCH_KEYS)
     _check_drive(words["drive"], drives)
     return words
+
+
+def drive_field(text, drives):
+    """The drive that a request is about, checked."""
+    name = _checked(text, ("drive",))["drive"]
+    _check_drive(name, drives)
+    return name
 
 
 def areas(text, images):

@@ -36,6 +36,13 @@ Where nobody can say beforehand how much will be moved, one drive is watched for
 a while: all of its payload has to go through the memory that was named, or
 through that and system memory if the scenario expects both.  The guest is told
 the sums and compares them with what its kernel has counted.
+
+Where the queues of commands lie is told by the admin command that makes one:
+
+    pci_nvme_create_sq create submission queue, addr=0xf8000000, sqid=1,
+        cqid=1, qsize=1023, qflags=1                (on one line)
+
+It names no drive, so that only one may be given queues while they are watched.
 """
 
 import collections
@@ -43,7 +50,8 @@ import dataclasses
 import re
 
 EVENTS = ("pci_nvme_admin_cmd", "pci_nvme_io_cmd", "pci_nvme_read",
-          "pci_nvme_write", "pci_nvme_map_addr", "pci_nvme_err_req_status")
+          "pci_nvme_write", "pci_nvme_map_addr", "pci_nvme_err_req_status",
+          "pci_nvme_create_sq")
 # What the IOMMUs of QEMU 7.2 trace of a translation and of a fault.
 IOMMU_EVENTS = {
     "intel": ("vtd_dmar_translate", "vtd_dmar_fault"),
@@ -67,6 +75,9 @@ _AMDVI = re.compile(
 _VIRTIO = re.compile(r"^0x(\w+) -> 0x(\w+) for sid=(\d+)$")
 _RW = re.compile(r"\bnsid (\d+) nlb \d+ count (\d+) lba")
 _ADDR = re.compile(r"^addr 0x([0-9a-f]+) len (\d+)$")
+_CREATE_SQ = re.compile(r"^create submission queue, addr=0x([0-9a-f]+), "
+                        r"sqid=(\d+), .*\bqsize=(\d+)\b")
+QUEUE_ENTRY = 64            # bytes of a command in a submission queue
 
 
 @dataclasses.dataclass
@@ -230,6 +241,36 @@ def _translated_words(topology, drive, piece):
     if piece.translated is None:
         return NOWHERE
     return _memory_words(topology, piece.translated, piece.length)
+
+
+@dataclasses.dataclass(frozen=True)
+class Queue:
+    """A submission queue that a drive was given."""
+    number: int
+    bytes: int
+    memory: str             # in the words of a row
+
+
+def queues(lines, topology):
+    """
+    The I/O submission queues that were made in a part of the trace, and what
+    was wrong with it.  The addresses must not be translated.
+    """
+    made, problems = [], []
+    for line in lines:
+        match = _LINE.match(line)
+        if not match or match[1] != "pci_nvme_create_sq":
+            continue
+        fields = _CREATE_SQ.match(match[2].strip())
+        if not fields:
+            problems.append(f"a line of QEMU's trace is not understood: "
+                            f"{line.strip()}")
+            continue
+        # the number of entries is told as the last one's, counted from zero
+        size = (int(fields[3]) + 1) * QUEUE_ENTRY
+        made.append(Queue(int(fields[2]), size, _memory_words(
+            topology, int(fields[1], 16), size)))
+    return made, problems
 
 
 def is_memory_of(name, memory):

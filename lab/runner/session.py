@@ -170,6 +170,7 @@ class Session:
         self.current = None
         self.watches = []
         self.watching = None
+        self.queueing = None
         self.verdicts = []
         self.topology = None
         self.lines = []
@@ -260,6 +261,26 @@ class Session:
                                          self.machine.translated))
         return self.watches[-1].sums()
 
+    def _queues(self, vm, text):
+        drive = channel.drive_field(text, self.disks)
+        if self.machine.translated:
+            raise channel.Refused("the addresses of queues are not followed "
+                                  "through an IOMMU")
+        self.queueing = (drive, vm.trace_size())
+        return []
+
+    def _queued(self, vm, text):
+        drive = channel.drive_field(text, self.disks)
+        if not self.queueing or self.queueing[0] != drive:
+            raise channel.Refused(f"the queues of '{drive}' are not watched")
+        lines = vm.trace_lines(self.queueing[1], vm.trace_size())
+        self.queueing = None
+        made, problems = ledger.queues(lines, topology.ask(vm.monitor))
+        if problems:
+            raise channel.Refused(problems[0])
+        return [f"{queue.number} {queue.bytes} {queue.memory}"
+                for queue in made]
+
     def _compare(self, text):
         images = self.side.all_images() if self.side else self.images
         first, second = (area(images[name], offset, size)
@@ -329,6 +350,10 @@ class Session:
                 lines = self._watch(vm, request.text)
             elif request.word == "unwatch":
                 lines = self._unwatch(vm, request.text)
+            elif request.word == "queues":
+                lines = self._queues(vm, request.text)
+            elif request.word == "queued":
+                lines = self._queued(vm, request.text)
             elif request.word == "compare":
                 lines = self._compare(request.text)
             elif request.word in ("tell", "await"):

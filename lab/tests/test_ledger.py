@@ -311,5 +311,49 @@ class Watch(unittest.TestCase):
                          ["drive 'dst' moved nothing"])
 
 
+class Queues(unittest.TestCase):
+    """What QEMU 7.2 traces when a drive is given queues."""
+    line = ("pci_nvme_create_sq create submission queue, addr=0x{:x}, "
+            "sqid={}, cqid={}, qsize=1023, qflags=1")
+    made = "pci_nvme_admin_cmd cid 24 sqid 0 opc 0x1 opname " \
+        "'NVME_ADM_CMD_CREATE_SQ'"
+
+    def queues(self, *addresses):
+        lines = []
+        for number, address in enumerate(addresses, start=1):
+            lines += [self.made, self.line.format(address, number, number)]
+        return ledger.queues([*admin(), *lines], samples.topology())
+
+    def test_in_the_drives_memory_and_not(self):
+        made, problems = self.queues(CMB, RAM)
+        self.assertEqual(problems, [])
+        self.assertEqual([(q.number, q.bytes, q.memory) for q in made],
+                         [(1, 65536, "src BAR 2"),
+                          (2, 65536, "system memory")])
+
+    def test_all_of_it_counts(self):
+        made, _ = self.queues(CMB + (64 << 20) - 32768)
+        self.assertEqual(made[0].memory, "nowhere")
+
+    def test_none(self):
+        self.assertEqual(self.queues(), ([], []))
+
+    def test_time_stamps_do_not_matter(self):
+        line = "4711@1700000000.123456:" + self.line.format(CMB, 1, 1)
+        made, _ = ledger.queues([line], samples.topology())
+        self.assertEqual(made[0].memory, "src BAR 2")
+
+    def test_trace_of_another_format(self):
+        _, problems = ledger.queues(["pci_nvme_create_sq addr 0xf8000000"],
+                                    samples.topology())
+        self.assertIn("not understood", problems[0])
+
+    def test_a_queue_is_no_payload(self):
+        book = build(command("read", 1, CMB, 8192)
+                     + [self.made, self.line.format(RAM, 1, 1)]
+                     + command("write", 2, CMB, 8192))
+        self.assertEqual(book.judge(), [])
+
+
 if __name__ == "__main__":
     unittest.main()

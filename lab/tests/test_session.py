@@ -4,6 +4,7 @@ A run's verdicts without a machine: the guest's requests as it sends them, and
 drives' images as a copy leaves them.
 """
 
+import dataclasses
 import os
 import pathlib
 import tempfile
@@ -171,6 +172,30 @@ class Run(Fixture):
         self.assertEqual([r.outcome for r in self.session._watch_results()],
                          [FAIL])
 
+    def queued(self, line):
+        self.assertEqual(self.ask("@queues drive=src"), "@end\n")
+        self.vm.trace_lines = lambda first, last: [line]
+        return self.ask("@queued drive=src")
+
+    def test_queues(self):
+        self.assertEqual(self.queued(
+            "pci_nvme_create_sq create submission queue, addr=0xf8010000, "
+            "sqid=2, cqid=2, qsize=1023, qflags=1"),
+            "2 65536 src BAR 2\n@end\n")
+
+    def test_queues_of_another_format(self):
+        self.assertIn("not understood", self.queued("pci_nvme_create_sq 1"))
+
+    def test_queues_that_nobody_watches(self):
+        self.assertIn("not watched", self.ask("@queued drive=src"))
+        self.ask("@queues drive=src")
+        self.assertIn("not watched", self.ask("@queued drive=dst"))
+
+    def test_queues_behind_an_iommu(self):
+        self.session.machine = dataclasses.replace(
+            self.session.machine, iommu={"model": "intel"})
+        self.assertIn("IOMMU", self.ask("@queues drive=src"))
+
     def test_where(self):
         self.assertEqual(self.ask("@where"), "src 0000:03:00.0\n@end\n")
 
@@ -200,6 +225,8 @@ class Run(Fixture):
                  "other_offset=0", "bytes=x is not a number"),
                 ("@watch label=w drive=dst", "'via' is missing"),
                 ("@watch label=w drive=nvme7 via=src", "no drive 'nvme7'"),
+                ("@queues drive=nvme7", "no drive 'nvme7'"),
+                ("@queued", "'drive' is missing"),
                 ("@tell ready", "no partner"),
                 ("@compare bytes=1 one=src one_offset=0 other=rp1 "
                  "other_offset=0", "'rp1' has no contents"),
