@@ -4,6 +4,7 @@
  *
  *	p2pstack raid0|raid1 DEVICE DEVICE...		by md
  *	p2pstack linear|striped|delay DEVICE...		by the device mapper
+ *	p2pstack multipath DEVICE...			paths to the same data
  *	p2pstack stop DEVICE
  *
  * Prints the path of the new device. Nothing is written to the devices below:
@@ -126,6 +127,7 @@ static struct dm_ioctl *dm(unsigned long request, unsigned int flags,
 static void make_dm(const char *type, char **devices, int count)
 {
 	unsigned long long sectors = sectors_of(devices[0]);
+	const char *start = " 0";
 	char table[MAX_TABLE] = "";
 	unsigned int number;
 	int i, used = 0;
@@ -134,11 +136,17 @@ static void make_dm(const char *type, char **devices, int count)
 		sectors *= count;
 		used = sprintf(table, "%d %d ", count, STRIPE / SECTOR);
 	}
+	/* No features, no handler; one group of paths, which take turns */
+	if (!strcmp(type, "multipath")) {
+		used = sprintf(table, "0 0 1 1 round-robin 0 %d 0 ", count);
+		start = "";
+	}
 	for (i = 0; i < count; i++) {
 		dev_t device = number_of(devices[i]);
 
 		used += snprintf(table + used, sizeof(table) - used,
-				 "%u:%u 0 ", major(device), minor(device));
+				 "%u:%u%s ", major(device), minor(device),
+				 start);
 	}
 	/* By no time at all */
 	if (!strcmp(type, "delay"))
@@ -168,7 +176,7 @@ int main(int argc, char **argv)
 {
 	if (argc < 3) {
 		fprintf(stderr,
-			"usage: p2pstack raid0|raid1|linear|striped|delay DEVICE...\n"
+			"usage: p2pstack raid0|raid1|linear|striped|delay|multipath DEVICE...\n"
 			"       p2pstack stop DEVICE\n");
 		return 1;
 	}

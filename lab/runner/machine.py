@@ -30,7 +30,9 @@ to N-1 is appended to its name.  A drive with metadata = N has so many bytes of
 it for each block, in a buffer of its own; cmb and pmr give a drive a controller
 memory buffer and a persistent memory region of that size.  Shared memory with
 file = true is a file on the host, full of random bytes, beside the drives'
-images.  A drive with later = true is not there when the machine boots; the
+images.  A drive with path-to = "NAME" is a second controller of the drive of
+that name, which stands before it, and has no disk but that one's: two paths to
+the same data.  A drive with later = true is not there when the machine boots; the
 scenario plugs it into a port, and the ports of such a machine do hotplug as
 hardware does, not through the firmware.  A switch port with room = "32M" has
 addresses for that much memory of a drive to come.  A network card with
@@ -91,7 +93,8 @@ DEVICE_TYPES = {
     "pci-bridge": DeviceType("PCIe-to-PCI bridge", True, {}),
     "nvme": DeviceType("NVMe drive", False,
                        {"cmb": str, "disk": str, "functions": int,
-                        "later": bool, "metadata": int, "pmr": str}),
+                        "later": bool, "metadata": int, "path-to": str,
+                        "pmr": str}),
     "ivshmem": DeviceType("shared memory device", False,
                           {"memory": str, "file": bool}),
     "edu": DeviceType("DMA test device", False, {}),
@@ -180,6 +183,11 @@ class Machine:
         """
         order = sorted(self.drives(), key=lambda dev: not dev.later)
         return 1 + [dev.name for dev in order].index(name)
+
+    def has_paths(self, name):
+        """Is there more than one path to a drive's data?"""
+        return any(dev.settings.get("path-to") == name
+                   for dev in self.devices)
 
     @property
     def translated(self):
@@ -270,7 +278,10 @@ class _Reader:
             if key in settings:
                 settings[key] = self.size(where, settings, key)
         if table["type"] == "nvme":
-            self.need(where, table, "disk")
+            if "path-to" in table:
+                self.check_path(where, table, known)
+            else:
+                self.need(where, table, "disk")
             if settings.get("cmb", 1 << 20) % (1 << 20):
                 self.fail(f"{where}: 'cmb' must be whole mebibytes")
             if settings.get("pmr", 1).bit_count() != 1:
@@ -294,6 +305,17 @@ class _Reader:
                           "true; the scenario says where it is plugged in")
         if any(dev.later for dev in known.values()):
             self.fail(f"{where}: only one drive can be plugged in later")
+
+    def check_path(self, where, table, known):
+        for key in ("disk", "functions", "later", "metadata"):
+            if key in table:
+                self.fail(f"{where}: '{key}' and 'path-to' exclude each other")
+        first = known.get(table["path-to"])
+        if not first or first.type != "nvme" or first.later \
+                or "disk" not in first.settings:
+            self.fail(f"{where}: path-to = \"{table['path-to']}\", but no "
+                      "drive of that name, with a disk, stands before it in "
+                      "the file")
 
     def functions(self, dev, table):
         """The devices that one table describes."""
@@ -460,17 +482,27 @@ def _device_options(machine, dev, number, disk, cable):
             return image
         cmb = settings.get("cmb", 0) >> 20
         nsid = machine.namespace_id(name)
+        first = settings.get("path-to", name)
+        shared, subsystem, member = "off", [], ""
+        if machine.has_paths(first):
+            shared = "on"
+            subsystem = ["-device", f"nvme-subsys,id={first}-subsystem"]
+            member = f",subsys={first}-subsystem"
         pmr, pmrdev = [], ""
         if "pmr" in settings:
             pmr = ["-object", f"memory-backend-ram,id={name}-pmr,share=on,"
                    f"size={settings['pmr']}"]
             pmrdev = f",pmrdev={name}-pmr"
+        controller = [
+            *pmr, "-device", f"nvme,id={name},serial={first},"
+            f"cmb_size_mb={cmb}{pmrdev}{member}{tail}",
+        ]
+        if first != name:
+            return controller
         return [
-            *image, *pmr,
-            "-device", f"nvme,id={name},serial={name},"
-            f"cmb_size_mb={cmb}{pmrdev}{tail}",
+            *image, *subsystem, *controller,
             "-device", f"nvme-ns,bus={name},drive={name}-disk,nsid={nsid},"
-            f"shared=off,ms={settings.get('metadata', 0)}",
+            f"shared={shared},ms={settings.get('metadata', 0)}",
         ]
     if dev.type == "ivshmem":
         backend = f"memory-backend-file,mem-path={disk}" \

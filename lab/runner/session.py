@@ -165,7 +165,7 @@ class Session:
         self.images = {device.name: directory / f"{device.name}.img"
                        for device in machine.devices if device.image}
         self.disks = {drive.name: self.images[drive.name]
-                      for drive in machine.drives()}
+                      for drive in machine.drives() if drive.image}
         self.copies = []
         self.current = None
         self.watches = []

@@ -44,6 +44,12 @@ cmb = "16M"
 disk = "32M"
 later = true
 """
+PATH = """
+[[device]]
+type = "nvme"
+name = "two"
+path-to = "src"
+"""
 
 
 def options(text):
@@ -190,6 +196,19 @@ class Parsing(unittest.TestCase):
                                           'client = "spare"'),
                      'client = "spare"')
 
+    def test_path(self):
+        box = machine.parse("x.toml", SWITCH + PATH)
+        self.assertEqual(box.device("two").image, 0)
+        self.assertTrue(box.has_paths("src"))
+        self.assertFalse(box.has_paths("two"))
+        self.refused(SWITCH + PATH + 'disk = "1M"\n', "device two",
+                     "'disk' and 'path-to' exclude")
+        for name in ("rp0", "third"):
+            self.refused(SWITCH + PATH.replace('"src"', f'"{name}"'),
+                         "device two", f'path-to = "{name}"')
+        self.refused(SWITCH + PATH + PATH.replace("two", "three")
+                     .replace('"src"', '"two"'), "device three")
+
     def test_unknown_machine(self):
         with self.assertRaises(LabError) as caught:
             machine.load(context.LAB / "machines", "nonesuch")
@@ -246,6 +265,18 @@ class Options(unittest.TestCase):
         self.assertEqual((arguments["bus"], arguments["drive"],
                           arguments["cmb_size_mb"]),
                          ("dn0", "spare-disk", 16))
+
+    def test_path(self):
+        found = options(SWITCH + PATH)
+        self.assertIn("-device nvme-subsys,id=src-subsystem -device "
+                      "nvme,id=src,serial=src,cmb_size_mb=64,"
+                      "subsys=src-subsystem,", found)
+        self.assertIn("nvme-ns,bus=src,drive=src-disk,nsid=1,shared=on",
+                      found)
+        self.assertIn("nvme,id=two,serial=src,cmb_size_mb=0,"
+                      "subsys=src-subsystem,", found)
+        self.assertNotIn("drive=two", found)
+        self.assertNotIn("subsys", options(SWITCH))
 
     def test_iommu_comes_before_the_devices(self):
         found = options(SWITCH + '[iommu]\nmodel = "intel"\n'
