@@ -445,9 +445,17 @@ static void direct_unmap_sg(struct device *dev, struct scatterlist *sgl,
 	}
 }
 
-static int direct_map_sg_ram(struct device *dev, struct scatterlist *sgl,
-			     int nents, enum dma_data_direction dir,
-			     unsigned long attrs);
+/*
+ * A segment of ordinary memory between others.  Out of line, and with these very
+ * arguments: the loop that calls it has no registers to spare.
+ */
+static noinline __noclone dma_addr_t
+direct_map_ram(struct device *dev, struct scatterlist *sg,
+	       enum dma_data_direction dir, unsigned long attrs)
+{
+	return dma_direct_map_page(dev, sg_page(sg), sg->offset, sg->length,
+				   dir, attrs);
+}
 
 /* A list that begins with peer-to-peer memory, and may continue with any */
 static int direct_map_sg_p2p(struct device *dev, struct scatterlist *sgl,
@@ -466,10 +474,12 @@ static int direct_map_sg_p2p(struct device *dev, struct scatterlist *sgl,
 		phys = sg_phys(sg);
 		if (phys - run.start >= run.size) {
 			if (!is_pci_p2pdma_page(sg_page(sg))) {
-				error = direct_map_sg_ram(dev, sg, 1, dir,
-							  attrs);
-				if (error < 0)
+				addr = direct_map_ram(dev, sg, dir, attrs);
+				error = -EIO;
+				if (addr == DMA_MAPPING_ERROR)
 					goto unmap;
+				sg_dma_address(sg) = addr;
+				sg_dma_len(sg) = sg->length;
 				goto next;
 			}
 			mem = sg_page(sg)->pgmap->owner;
@@ -503,15 +513,16 @@ unmap:
 	return error;
 }
 
-/* A list that begins with ordinary memory */
-static int direct_map_sg_ram(struct device *dev, struct scatterlist *sgl,
-			     int nents, enum dma_data_direction dir,
-			     unsigned long attrs)
+/* A list that begins with ordinary memory; out of line, at no cost to others */
+static noinline int direct_map_sg_ram(struct device *dev,
+				      struct scatterlist *sgl, int nents,
+				      enum dma_data_direction dir,
+				      unsigned long attrs)
 {
 	struct scatterlist *sg = sgl;
-	int i, ret;
+	int left = nents, ret;
 
-	for (i = 0;;) {
+	for (;;) {
 		sg_dma_address(sg) = dma_direct_map_page(dev, sg_page(sg),
 							 sg->offset, sg->length,
 							 dir, attrs);
@@ -520,18 +531,19 @@ static int direct_map_sg_ram(struct device *dev, struct scatterlist *sgl,
 			break;
 		sg_dma_len(sg) = sg->length;
 
-		if (++i == nents)
+		if (!--left)
 			return nents;
 		sg = sg_follow(sg);
 		if (is_zone_device_page(sg_page(sg))) {
-			ret = direct_map_sg_p2p(dev, sg, nents - i, dir, attrs);
+			ret = direct_map_sg_p2p(dev, sg, left, dir, attrs);
 			if (ret < 0)
 				break;
 			return nents;
 		}
 	}
 
-	direct_unmap_sg(dev, sgl, i, dir, attrs | DMA_ATTR_SKIP_CPU_SYNC);
+	direct_unmap_sg(dev, sgl, nents - left, dir,
+			attrs | DMA_ATTR_SKIP_CPU_SYNC);
 	return ret;
 }
 
