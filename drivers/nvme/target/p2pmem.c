@@ -38,8 +38,17 @@
  *   have left SRCU.
  *
  * Locking: links, and what they are made of, change under the subsystem's lock.
- * The notifier is registered and unregistered outside of it, because it takes
- * it.
+ * That may be held for long, so nobody waits for it on behalf of another
+ * subsystem: the one notifier of this module only has a worker of each subsystem
+ * look, and takes nothing but the lock of their list.  From the outside in:
+ *
+ *   the notifier chain's rwsem (drivers/pci/p2pdma.c)
+ *     subsystems_lock: the list of subsystems; a leaf, nothing sleeps inside
+ *
+ *   nvmet_config_sem (core.c)
+ *     subsys->lock: links; readers are waited for inside
+ *       nvmet_p2pmem_srcu, read side: requests that allocate; takes no lock of
+ *         these
  *
  * What must never happen: memory asked of a provider that nobody holds; an I/O
  * error, or another's data, on account of a provider that went or of a route
@@ -47,11 +56,15 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 #include <linux/cleanup.h>
+#include <linux/list.h>
 #include <linux/module.h>
+#include <linux/mutex.h>
 #include <linux/pci-p2pdma.h>
+#include <linux/notifier.h>
 #include <linux/percpu.h>
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/srcu.h>
 #include <linux/sysfs.h>
 #include <linux/workqueue.h>
@@ -64,6 +77,10 @@ MODULE_PARM_DESC(p2pmem_cpu_copy,
 		 "Let software RDMA use peer-to-peer memory, by copies of the CPU (slow, for tests; default: no)");
 
 DEFINE_STATIC_SRCU(nvmet_p2pmem_srcu);
+
+/* Whom to tell that providers or routes changed */
+static LIST_HEAD(subsystems);
+static DEFINE_SPINLOCK(subsystems_lock);
 
 /**
  * struct nvmet_p2pmem_link - the choice for one controller and one namespace
@@ -391,17 +408,79 @@ static void make_links(struct nvmet_ctrl *ctrl)
 			make_link(ctrl, ns);
 }
 
+static void make_all_links(struct work_struct *work)
+{
+	struct nvmet_subsys *subsys = container_of(work, struct nvmet_subsys,
+						   p2pmem.work);
+	struct nvmet_ctrl *ctrl;
+
+	guard(mutex)(&subsys->lock);
+	list_for_each_entry(ctrl, &subsys->ctrls, subsys_entry)
+		make_links(ctrl);
+}
+
 static int providers_changed(struct notifier_block *nb, unsigned long action,
 			     void *data)
 {
-	struct nvmet_ctrl *ctrl = container_of(nb, struct nvmet_ctrl,
-					       p2pmem.nb);
+	struct nvmet_p2pmem_subsys *subsys;
 
-	mutex_lock(&ctrl->subsys->lock);
-	make_links(ctrl);
-	mutex_unlock(&ctrl->subsys->lock);
+	guard(spinlock)(&subsystems_lock);
+	list_for_each_entry(subsys, &subsystems, entry)
+		queue_work(nvmet_wq, &subsys->work);
 
 	return NOTIFY_DONE;
+}
+
+static struct notifier_block providers_nb = {
+	.notifier_call = providers_changed,
+};
+
+/**
+ * nvmet_p2pmem_init - be told when providers or routes change
+ *
+ * Context: process context, before there is a subsystem.
+ */
+void nvmet_p2pmem_init(void)
+{
+	pci_p2pdma_register_notifier(&providers_nb);
+}
+
+/**
+ * nvmet_p2pmem_exit - be told no longer
+ *
+ * Context: process context, when there is no subsystem any more.
+ */
+void nvmet_p2pmem_exit(void)
+{
+	pci_p2pdma_unregister_notifier(&providers_nb);
+}
+
+/**
+ * nvmet_p2pmem_subsys_init - choose anew for a subsystem from now on
+ * @subsys: the subsystem, whose lock and lists are initialized
+ *
+ * Controllers that it gets later miss no change.
+ */
+void nvmet_p2pmem_subsys_init(struct nvmet_subsys *subsys)
+{
+	INIT_WORK(&subsys->p2pmem.work, make_all_links);
+
+	guard(spinlock)(&subsystems_lock);
+	list_add(&subsys->p2pmem.entry, &subsystems);
+}
+
+/**
+ * nvmet_p2pmem_subsys_exit - choose nothing for a subsystem any more
+ * @subsys: the subsystem, which has no controllers any more
+ *
+ * Context: process context, without the subsystem's lock.
+ */
+void nvmet_p2pmem_subsys_exit(struct nvmet_subsys *subsys)
+{
+	scoped_guard(spinlock, &subsystems_lock)
+		list_del(&subsys->p2pmem.entry);
+	/* Nobody queues it any more */
+	cancel_work_sync(&subsys->p2pmem.work);
 }
 
 /**
@@ -519,33 +598,20 @@ void nvmet_p2pmem_ns_disable(struct nvmet_ns *ns)
 void nvmet_p2pmem_ctrl_init(struct nvmet_ctrl *ctrl, struct nvmet_req *req)
 {
 	xa_init(&ctrl->p2pmem.links);
-	ctrl->p2pmem.nb.notifier_call = providers_changed;
 	ctrl->p2pmem.access = req->p2pmem.client_access;
 	ctrl->p2pmem.client = get_device(function_of(req->p2pmem.client));
 }
 
 /**
- * nvmet_p2pmem_ctrl_start - choose providers for a controller from now on
- * @ctrl: the controller, which its subsystem knows
+ * nvmet_p2pmem_ctrl_start - choose providers for a controller
+ * @ctrl: the controller, which its subsystem knows, and which is looked at
+ *	whenever providers or routes change from then on
  *
- * Context: process context, without the subsystem's lock.
+ * Context: process context, under the subsystem's lock.
  */
 void nvmet_p2pmem_ctrl_start(struct nvmet_ctrl *ctrl)
 {
-	/* In this order, so that no change is missed */
-	pci_p2pdma_register_notifier(&ctrl->p2pmem.nb);
-	providers_changed(&ctrl->p2pmem.nb, 0, NULL);
-}
-
-/**
- * nvmet_p2pmem_ctrl_stop - choose no more providers for a controller
- * @ctrl: the controller
- *
- * Context: process context, without the subsystem's lock.
- */
-void nvmet_p2pmem_ctrl_stop(struct nvmet_ctrl *ctrl)
-{
-	pci_p2pdma_unregister_notifier(&ctrl->p2pmem.nb);
+	make_links(ctrl);
 }
 
 /**

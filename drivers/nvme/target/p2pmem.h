@@ -10,14 +10,16 @@
 
 #include <linux/blk_types.h>
 #include <linux/device.h>
-#include <linux/notifier.h>
+#include <linux/list.h>
 #include <linux/pci.h>
 #include <linux/types.h>
+#include <linux/workqueue.h>
 #include <linux/xarray.h>
 
 struct nvmet_ctrl;
 struct nvmet_ns;
 struct nvmet_req;
+struct nvmet_subsys;
 
 /**
  * enum nvmet_p2pmem_why - why data goes through system memory
@@ -74,6 +76,16 @@ struct nvmet_p2pmem_bounce;
 struct nvmet_p2pmem_counters;
 
 /**
+ * struct nvmet_p2pmem_subsys - what a subsystem carries
+ * @entry: node in the list of those that look when providers or routes change
+ * @work: looks for all controllers and namespaces
+ */
+struct nvmet_p2pmem_subsys {
+	struct list_head	entry;
+	struct work_struct	work;
+};
+
+/**
  * struct nvmet_p2pmem_ns - what a namespace carries
  * @wanted: provider that the administrator chose, with a reference, or NULL
  * @enabled: peer-to-peer memory is to be used
@@ -95,13 +107,11 @@ struct nvmet_p2pmem_ns {
  * @access: how the transport gets at the memory
  * @links: &struct nvmet_p2pmem_link by namespace; SRCU readers, changed under
  *	the subsystem's lock
- * @nb: told when another choice may be better
  */
 struct nvmet_p2pmem_ctrl {
 	struct device			*client;
 	enum nvmet_p2pmem_access	access;
 	struct xarray			links;
-	struct notifier_block		nb;
 };
 
 /**
@@ -131,6 +141,12 @@ struct nvmet_p2pmem_choice
 nvmet_p2pmem_choose(struct device **clients, int nr, struct pci_dev *wanted,
 		    struct pci_dev *in_use);
 
+void nvmet_p2pmem_init(void);
+void nvmet_p2pmem_exit(void);
+
+void nvmet_p2pmem_subsys_init(struct nvmet_subsys *subsys);
+void nvmet_p2pmem_subsys_exit(struct nvmet_subsys *subsys);
+
 int nvmet_p2pmem_ns_init(struct nvmet_ns *ns);
 void nvmet_p2pmem_ns_exit(struct nvmet_ns *ns);
 int nvmet_p2pmem_ns_enable(struct nvmet_ns *ns);
@@ -138,7 +154,6 @@ void nvmet_p2pmem_ns_disable(struct nvmet_ns *ns);
 
 void nvmet_p2pmem_ctrl_init(struct nvmet_ctrl *ctrl, struct nvmet_req *req);
 void nvmet_p2pmem_ctrl_start(struct nvmet_ctrl *ctrl);
-void nvmet_p2pmem_ctrl_stop(struct nvmet_ctrl *ctrl);
 void nvmet_p2pmem_ctrl_exit(struct nvmet_ctrl *ctrl);
 
 void nvmet_p2pmem_req_client(struct nvmet_req *req, struct device *client);
@@ -157,9 +172,26 @@ ssize_t nvmet_p2pmem_stats_show(struct nvmet_ns *ns, char *page);
 
 #else /* CONFIG_PCI_P2PDMA */
 
+struct nvmet_p2pmem_subsys { };
 struct nvmet_p2pmem_ns { };
 struct nvmet_p2pmem_ctrl { };
 struct nvmet_p2pmem_req { };
+
+static inline void nvmet_p2pmem_init(void)
+{
+}
+
+static inline void nvmet_p2pmem_exit(void)
+{
+}
+
+static inline void nvmet_p2pmem_subsys_init(struct nvmet_subsys *subsys)
+{
+}
+
+static inline void nvmet_p2pmem_subsys_exit(struct nvmet_subsys *subsys)
+{
+}
 
 static inline int nvmet_p2pmem_ns_init(struct nvmet_ns *ns)
 {
@@ -185,10 +217,6 @@ static inline void nvmet_p2pmem_ctrl_init(struct nvmet_ctrl *ctrl,
 }
 
 static inline void nvmet_p2pmem_ctrl_start(struct nvmet_ctrl *ctrl)
-{
-}
-
-static inline void nvmet_p2pmem_ctrl_stop(struct nvmet_ctrl *ctrl)
 {
 }
 

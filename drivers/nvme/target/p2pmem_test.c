@@ -185,6 +185,14 @@ static void make_disk(struct stage *stage, blk_features_t features)
 							stage), 0);
 }
 
+static void end_subsys(void *data)
+{
+	struct stage *stage = data;
+
+	nvmet_p2pmem_subsys_exit(&stage->subsys);
+	xa_destroy(&stage->subsys.namespaces);
+}
+
 static void end_ns(void *data)
 {
 	struct stage *stage = data;
@@ -192,8 +200,8 @@ static void end_ns(void *data)
 
 	mutex_lock(&stage->subsys.lock);
 	nvmet_p2pmem_ns_disable(ns);
+	xa_erase(&stage->subsys.namespaces, ns->nsid);
 	mutex_unlock(&stage->subsys.lock);
-	xa_destroy(&stage->subsys.namespaces);
 	percpu_ref_exit(&ns->ref);
 	percpu_ref_exit(&stage->sq.ref);
 	nvmet_p2pmem_ns_exit(ns);
@@ -213,6 +221,9 @@ static struct stage *make_stage_on(struct kunit *test, blk_features_t features)
 	mutex_init(&stage->subsys.lock);
 	xa_init(&stage->subsys.namespaces);
 	INIT_LIST_HEAD(&stage->subsys.ctrls);
+	nvmet_p2pmem_subsys_init(&stage->subsys);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, end_subsys,
+							stage), 0);
 
 	stage->ns = ns;
 	ns->subsys = &stage->subsys;
@@ -258,7 +269,6 @@ static void disconnect(void *data)
 {
 	struct stage *stage = data;
 
-	nvmet_p2pmem_ctrl_stop(&stage->ctrl);
 	mutex_lock(&stage->subsys.lock);
 	nvmet_p2pmem_ctrl_exit(&stage->ctrl);
 	list_del(&stage->ctrl.subsys_entry);
@@ -280,8 +290,8 @@ static void connect(struct stage *stage, const struct nvmet_fabrics_ops *ops)
 	nvmet_p2pmem_ctrl_init(&stage->ctrl, &stage->req);
 	mutex_lock(&stage->subsys.lock);
 	list_add_tail(&stage->ctrl.subsys_entry, &stage->subsys.ctrls);
-	mutex_unlock(&stage->subsys.lock);
 	nvmet_p2pmem_ctrl_start(&stage->ctrl);
+	mutex_unlock(&stage->subsys.lock);
 	KUNIT_ASSERT_EQ(stage->test,
 			kunit_add_action_or_reset(stage->test, disconnect,
 						  stage), 0);
@@ -701,6 +711,32 @@ static void follows_access_control(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, read_request(stage));
 }
 
+/* Who is busy with one subsystem holds up no other, nor what connects to it */
+static void a_busy_subsystem_is_alone(struct kunit *test)
+{
+	struct stage *stage = make_stage(test);
+	struct pci_dev *near = provide(stage, "near");
+	struct nvmet_subsys *busy = kunit_kzalloc(test, sizeof(*busy),
+						  GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, busy);
+	mutex_init(&busy->lock);
+	xa_init(&busy->namespaces);
+	INIT_LIST_HEAD(&busy->ctrls);
+	nvmet_p2pmem_subsys_init(busy);
+
+	mutex_lock(&busy->lock);
+	pci_p2pmem_publish(near, false);
+	pci_p2pmem_publish(near, true);
+	KUNIT_EXPECT_EQ(test, enable(stage, "1"), 0);
+	connect_nic(stage);
+	expect_state(stage, "near", "dma");
+	pci_p2pmem_publish(near, false);
+	KUNIT_EXPECT_TRUE(test, becomes(stage, NULL, "no_provider"));
+	mutex_unlock(&busy->lock);
+	nvmet_p2pmem_subsys_exit(busy);
+}
+
 static int unbind(void *data)
 {
 	struct stage *stage = data;
@@ -1049,6 +1085,7 @@ static struct kunit_case nvmet_p2pmem_cases[] = {
 	KUNIT_CASE(some_requests_are_not_eligible),
 	KUNIT_CASE(follows_publication),
 	KUNIT_CASE(follows_access_control),
+	KUNIT_CASE(a_busy_subsystem_is_alone),
 	KUNIT_CASE(provider_goes_during_a_request),
 	KUNIT_CASE(wanted_is_an_address),
 	KUNIT_CASE(copies_by_cpu_only_if_asked),
