@@ -7,11 +7,11 @@
  * p2pmem switched on for a namespace that memory is a provider's, a PCI device
  * near both, so that the data stays away from system memory.
  *
- * This file owns the choice of the provider, the memory of requests, and the
- * account of what became of them.  For each controller and namespace there is
- * a link: a provider, or the reason why there is none.  It is made when either
- * of the two comes, and made again whenever providers or routes change.  If the
- * choice comes out differently the log has a line; the counters have the rest.
+ * This file owns the choice of the provider.  For each controller and namespace
+ * there is a link: a provider, or the reason why there is none.  It is made when
+ * either of the two comes, and made again whenever providers or routes change.
+ * If the choice comes out differently the log has a line.  What a request does
+ * with it is told in p2pmem-req.c, and the account of that is p2pmem-stats.c's.
  *
  * Who has to reach the provider: the transport's device, if it does DMA, and
  * every device that the namespace's data is on, which are several for RAID and
@@ -19,21 +19,10 @@
  * peer-to-peer memory too, but is slow at it, so that it has to be asked for by
  * the parameter p2pmem_cpu_copy, and is called by its name everywhere.
  *
- * Data goes through system memory, and the request is none the worse for it,
- *
- * - where a link has no provider, or the provider's memory is all in use;
- * - if a client is refused the memory after it was allocated, as its route has
- *   changed in between.  The transport's data is given system memory then, as it
- *   is if the transport cannot map the memory for another reason; the backend's
- *   is copied by the CPU to or from a second buffer.
- *
  * References:
  *
  * - A link holds a reference on its provider.  Links are read inside SRCU,
  *   which is held until memory has been allocated.
- * - Allocated memory keeps the provider's driver bound (its removal waits for
- *   the memory), and thereby the device, so a request needs no reference.
- *   pci_p2pmem_free_sgl() is the last that it has to do with the provider.
  * - A link is replaced first, and freed after all who may have read the old one
  *   have left SRCU.
  *
@@ -50,9 +39,8 @@
  *       nvmet_p2pmem_srcu, read side: requests that allocate; takes no lock of
  *         these
  *
- * What must never happen: memory asked of a provider that nobody holds; an I/O
- * error, or another's data, on account of a provider that went or of a route
- * that changed; a line that says peer-to-peer where it is not.
+ * What must never happen: memory asked of a provider that nobody holds; a line
+ * that says peer-to-peer where it is not.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 #include <linux/cleanup.h>
@@ -62,7 +50,6 @@
 #include <linux/pci-p2pdma.h>
 #include <linux/notifier.h>
 #include <linux/percpu.h>
-#include <linux/scatterlist.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/srcu.h>
@@ -76,50 +63,16 @@ module_param_named(p2pmem_cpu_copy, nvmet_p2pmem_cpu_copy, bool, 0644);
 MODULE_PARM_DESC(p2pmem_cpu_copy,
 		 "Let software RDMA use peer-to-peer memory, by copies of the CPU (slow, for tests; default: no)");
 
-DEFINE_STATIC_SRCU(nvmet_p2pmem_srcu);
+DEFINE_SRCU(nvmet_p2pmem_srcu);
 
 /* Whom to tell that providers or routes changed */
 static LIST_HEAD(subsystems);
 static DEFINE_SPINLOCK(subsystems_lock);
 
-/**
- * struct nvmet_p2pmem_link - the choice for one controller and one namespace
- * @choice: the provider, or why there is none
- * @access: how the transport gets at the memory
- *
- * Does not change once it can be found.
- */
-struct nvmet_p2pmem_link {
-	struct nvmet_p2pmem_choice	choice;
-	enum nvmet_p2pmem_access	access;
-};
-
-/**
- * struct nvmet_p2pmem_counters - what became of read and write requests
- * @requests: by the way in which the transport got at peer-to-peer memory;
- *	%NVMET_P2PMEM_NONE stands for system memory
- * @bytes: the same in bytes
- * @why: requests through system memory, by reason
- */
-struct nvmet_p2pmem_counters {
-	u64	requests[NVMET_P2PMEM_CPU + 1];
-	u64	bytes[NVMET_P2PMEM_CPU + 1];
-	u64	why[NVMET_P2PMEM_NR_WHY];
-};
-
 /* Devices that have to reach a provider; each with a reference */
 struct nvmet_p2pmem_clients {
 	struct device	**dev;
 	int		nr;
-};
-
-static const char *const why_names[NVMET_P2PMEM_NR_WHY] = {
-	[NVMET_P2PMEM_NO_PROVIDER]	= "no_provider",
-	[NVMET_P2PMEM_UNREACHABLE]	= "not_reachable",
-	[NVMET_P2PMEM_POOL_EMPTY]	= "pool_empty",
-	[NVMET_P2PMEM_TRANSPORT]	= "transport",
-	[NVMET_P2PMEM_INELIGIBLE]	= "not_eligible",
-	[NVMET_P2PMEM_REFUSED]		= "refused",
 };
 
 static bool provider_exists(void)
@@ -633,52 +586,14 @@ void nvmet_p2pmem_ctrl_exit(struct nvmet_ctrl *ctrl)
 }
 
 /**
- * nvmet_p2pmem_req_client - the transport's device can do peer-to-peer DMA
- * @req: a request of the transport
- * @client: the device
- */
-void nvmet_p2pmem_req_client(struct nvmet_req *req, struct device *client)
-{
-	req->p2pmem.client_access = NVMET_P2PMEM_DMA;
-	req->p2pmem.client = client;
-}
-
-/**
- * nvmet_p2pmem_req_cpu - the transport can copy to and from peer-to-peer memory
- * @req: a request of the transport
- */
-void nvmet_p2pmem_req_cpu(struct nvmet_req *req)
-{
-	req->p2pmem.client_access = NVMET_P2PMEM_CPU;
-}
-
-/**
- * nvmet_p2pmem_req_init - forget what a request carries from its last use
+ * nvmet_p2pmem_provider - whose memory a request is to have
  * @req: the request
+ *
+ * Context: inside the SRCU section nvmet_p2pmem_srcu, for as long as the provider
+ * is used.
+ * Return: the provider, or NULL; @req knows the reason then.
  */
-void nvmet_p2pmem_req_init(struct nvmet_req *req)
-{
-	req->p2pmem.provider = NULL;
-	req->p2pmem.access = NVMET_P2PMEM_NONE;
-	req->p2pmem.why = NVMET_P2PMEM_UNDECIDED;
-	req->p2pmem.bounce = NULL;
-}
-
-/* Is the data of a request for the drive, and not for the target itself? */
-static bool eligible(const struct nvmet_req *req)
-{
-	switch (req->cmd->common.opcode) {
-	case nvme_cmd_read:
-	case nvme_cmd_write:
-	case nvme_cmd_zone_append:
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* Whose memory a request is to have; inside SRCU */
-static struct pci_dev *provider_for(struct nvmet_req *req)
+struct pci_dev *nvmet_p2pmem_provider(struct nvmet_req *req)
 {
 	const struct nvmet_p2pmem_link *link;
 
@@ -691,367 +606,6 @@ static struct pci_dev *provider_for(struct nvmet_req *req)
 	req->p2pmem.why = link->choice.why;
 	req->p2pmem.access = link->access;
 	return link->choice.provider;
-}
-
-static bool alloc_from(struct pci_dev *provider, struct nvmet_req *req,
-		       size_t length)
-{
-	unsigned int count;
-
-	req->sg = pci_p2pmem_alloc_sgl(provider, &count, length);
-	if (!req->sg)
-		return false;
-	req->sg_cnt = count;
-
-	if (req->metadata_len) {
-		req->metadata_sg = pci_p2pmem_alloc_sgl(provider, &count,
-							req->metadata_len);
-		if (!req->metadata_sg) {
-			pci_p2pmem_free_sgl(provider, req->sg);
-			req->sg = NULL;
-			req->sg_cnt = 0;
-			return false;
-		}
-		req->metadata_sg_cnt = count;
-	}
-
-	return true;
-}
-
-/**
- * nvmet_p2pmem_alloc - give a request peer-to-peer memory
- * @req: the request
- * @length: bytes of data without metadata
- *
- * Context: process context, may sleep.
- * Return: true if it has some, for metadata too; false if it needs system
- * memory.
- */
-bool nvmet_p2pmem_alloc(struct nvmet_req *req, size_t length)
-{
-	struct pci_dev *provider;
-	int idx;
-
-	if (!req->ns || !req->ns->p2pmem.enabled || !req->sq->ctrl ||
-	    !req->sq->qid)
-		return false;
-
-	/* On a file, and being disabled, a namespace may be given the setting */
-	if (!req->ns->bdev)
-		return false;
-
-	if (!eligible(req)) {
-		req->p2pmem.why = NVMET_P2PMEM_INELIGIBLE;
-		return false;
-	}
-
-	/* A stacked disk can have been given a member that does not */
-	if (!blk_queue_pci_p2pdma(bdev_get_queue(req->ns->bdev))) {
-		req->p2pmem.why = NVMET_P2PMEM_UNREACHABLE;
-		return false;
-	}
-
-	idx = srcu_read_lock(&nvmet_p2pmem_srcu);
-	provider = provider_for(req);
-	if (provider && alloc_from(provider, req, length))
-		req->p2pmem.provider = provider;
-	else if (provider)
-		req->p2pmem.why = pci_has_p2pmem(provider) ?
-					  NVMET_P2PMEM_POOL_EMPTY :
-					  NVMET_P2PMEM_NO_PROVIDER;
-	srcu_read_unlock(&nvmet_p2pmem_srcu, idx);
-
-	return req->p2pmem.provider;
-}
-
-/**
- * nvmet_p2pmem_give_up - replace memory that the transport could not map
- * @req: the request, whose memory has no data in it yet
- *
- * Context: process context, may sleep.
- * Return: 0 if its memory was peer-to-peer memory and is system memory now,
- * -EINVAL if it was system memory already, -ENOMEM if it has no memory now.
- */
-int nvmet_p2pmem_give_up(struct nvmet_req *req)
-{
-	if (!req->p2pmem.provider)
-		return -EINVAL;
-
-	nvmet_req_free_sgls(req);
-	req->p2pmem.why = NVMET_P2PMEM_REFUSED;
-	return nvmet_req_alloc_system_sgls(req);
-}
-
-/* Why a request has system memory that nobody asked this file for */
-static enum nvmet_p2pmem_why why_not_asked(struct nvmet_req *req)
-{
-	enum nvmet_p2pmem_why why = NVMET_P2PMEM_INELIGIBLE;
-	int idx;
-
-	idx = srcu_read_lock(&nvmet_p2pmem_srcu);
-	if (!provider_for(req) && req->p2pmem.why == NVMET_P2PMEM_TRANSPORT)
-		why = NVMET_P2PMEM_TRANSPORT;
-	srcu_read_unlock(&nvmet_p2pmem_srcu, idx);
-
-	return why;
-}
-
-static void count_system(struct nvmet_req *req, enum nvmet_p2pmem_why why,
-			 int times)
-{
-	struct nvmet_p2pmem_counters __percpu *counters =
-		req->ns->p2pmem.counters;
-
-	this_cpu_add(counters->requests[NVMET_P2PMEM_NONE], times);
-	this_cpu_add(counters->bytes[NVMET_P2PMEM_NONE],
-		     times * req->transfer_len);
-	this_cpu_add(counters->why[why], times);
-}
-
-static void count_peer(struct nvmet_req *req, int times)
-{
-	struct nvmet_p2pmem_counters __percpu *counters =
-		req->ns->p2pmem.counters;
-
-	this_cpu_add(counters->requests[req->p2pmem.access], times);
-	this_cpu_add(counters->bytes[req->p2pmem.access],
-		     times * req->transfer_len);
-}
-
-/**
- * nvmet_p2pmem_account - count a request whose data the backend is to move
- * @req: the request
- *
- * Context: any context but NMI.
- */
-void nvmet_p2pmem_account(struct nvmet_req *req)
-{
-	if (!req->ns->p2pmem.enabled || req->p2pmem.bounce)
-		return;
-
-	if (req->p2pmem.provider) {
-		count_peer(req, 1);
-		return;
-	}
-
-	if (req->p2pmem.why == NVMET_P2PMEM_UNDECIDED)
-		req->p2pmem.why = why_not_asked(req);
-	count_system(req, req->p2pmem.why, 1);
-}
-
-/**
- * struct nvmet_p2pmem_bounce - second buffer of a request
- * @work: begins or ends the use of it
- * @req: the request
- * @status: what the backend said of it
- * @sg: the memory that the request does not point to at the moment: system
- *	memory before and after the backend has worked, else the provider's
- * @metadata_sg: the same for metadata
- * @sg_cnt: entries of @sg
- * @metadata_sg_cnt: entries of @metadata_sg
- */
-struct nvmet_p2pmem_bounce {
-	struct work_struct	work;
-	struct nvmet_req	*req;
-	blk_status_t		status;
-	struct scatterlist	*sg;
-	struct scatterlist	*metadata_sg;
-	int			sg_cnt;
-	int			metadata_sg_cnt;
-};
-
-/* Copy all that @from describes to the memory of @to, which is not shorter */
-static void copy_sgl(struct scatterlist *to, int to_cnt,
-		     struct scatterlist *from, int from_cnt, bool from_peer)
-{
-	struct sg_mapping_iter source, sink;
-	size_t n;
-
-	sg_miter_start(&source, from, from_cnt, SG_MITER_FROM_SG);
-	sg_miter_start(&sink, to, to_cnt, SG_MITER_TO_SG);
-	while (sg_miter_next(&source) && sg_miter_next(&sink)) {
-		n = min(source.length, sink.length);
-		if (from_peer)
-			memcpy_fromio(sink.addr,
-				      (__force void __iomem *)source.addr, n);
-		else
-			memcpy_toio((__force void __iomem *)sink.addr,
-				    source.addr, n);
-		source.consumed = n;
-		sink.consumed = n;
-	}
-	/* In the reverse of the order in which they were mapped */
-	sg_miter_stop(&sink);
-	sg_miter_stop(&source);
-}
-
-static void swap_buffers(struct nvmet_p2pmem_bounce *bounce)
-{
-	struct nvmet_req *req = bounce->req;
-
-	swap(req->sg, bounce->sg);
-	swap(req->sg_cnt, bounce->sg_cnt);
-	swap(req->metadata_sg, bounce->metadata_sg);
-	swap(req->metadata_sg_cnt, bounce->metadata_sg_cnt);
-}
-
-static int alloc_bounce_buffers(struct nvmet_p2pmem_bounce *bounce)
-{
-	struct nvmet_req *req = bounce->req;
-	unsigned int count;
-
-	bounce->sg = sgl_alloc(req->transfer_len - req->metadata_len,
-			       GFP_KERNEL, &count);
-	bounce->sg_cnt = count;
-	if (!bounce->sg)
-		return -ENOMEM;
-
-	if (req->metadata_len) {
-		bounce->metadata_sg = sgl_alloc(req->metadata_len, GFP_KERNEL,
-						&count);
-		bounce->metadata_sg_cnt = count;
-		if (!bounce->metadata_sg)
-			return -ENOMEM;
-	}
-
-	return 0;
-}
-
-static void free_bounce(struct nvmet_p2pmem_bounce *bounce)
-{
-	if (bounce->sg)
-		sgl_free(bounce->sg);
-	if (bounce->metadata_sg)
-		sgl_free(bounce->metadata_sg);
-	kfree(bounce);
-}
-
-/**
- * nvmet_p2pmem_free - take a request's peer-to-peer memory back
- * @req: the request
- *
- * Context: process or softirq context.
- * Return: true if it had some, false if its memory is system memory.
- */
-bool nvmet_p2pmem_free(struct nvmet_req *req)
-{
-	struct pci_dev *provider = req->p2pmem.provider;
-	struct nvmet_p2pmem_bounce *bounce = req->p2pmem.bounce;
-
-	if (!provider)
-		return false;
-
-	/* The request ended before the backend had the second buffer */
-	if (bounce) {
-		req->p2pmem.bounce = NULL;
-		swap_buffers(bounce);
-		free_bounce(bounce);
-	}
-
-	/* The last of these may be what the end of the provider waits for */
-	if (req->metadata_sg)
-		pci_p2pmem_free_sgl(provider, req->metadata_sg);
-	pci_p2pmem_free_sgl(provider, req->sg);
-	req->p2pmem.provider = NULL;
-	return true;
-}
-
-/* The backend was refused a request's memory; let it work on a second buffer */
-static void begin_bounce(struct nvmet_p2pmem_bounce *bounce)
-{
-	struct nvmet_req *req = bounce->req;
-
-	if (alloc_bounce_buffers(bounce))
-		goto fail;
-
-	if (nvme_is_write(req->cmd)) {
-		copy_sgl(bounce->sg, bounce->sg_cnt, req->sg, req->sg_cnt,
-			 true);
-		if (req->metadata_len)
-			copy_sgl(bounce->metadata_sg, bounce->metadata_sg_cnt,
-				 req->metadata_sg, req->metadata_sg_cnt, true);
-	}
-
-	/*
-	 * What was read from a device that is gone is not what was written.
-	 * It may have gone during the copy, so this is asked afterwards.
-	 */
-	if (!pci_device_is_present(req->p2pmem.provider))
-		goto fail;
-
-	count_peer(req, -1);
-	count_system(req, NVMET_P2PMEM_REFUSED, 1);
-	swap_buffers(bounce);
-	req->p2pmem.bounce = bounce;
-	req->execute(req);
-	return;
-
-fail:
-	nvmet_req_complete(req, blk_to_nvme_status(req, bounce->status));
-	free_bounce(bounce);
-}
-
-static void end_bounce(struct nvmet_p2pmem_bounce *bounce)
-{
-	struct nvmet_req *req = bounce->req;
-	blk_status_t status = bounce->status;
-
-	req->p2pmem.bounce = NULL;
-	swap_buffers(bounce);
-	if (!nvme_is_write(req->cmd) && status == BLK_STS_OK) {
-		copy_sgl(req->sg, req->sg_cnt, bounce->sg, bounce->sg_cnt,
-			 false);
-		if (req->metadata_len)
-			copy_sgl(req->metadata_sg, req->metadata_sg_cnt,
-				 bounce->metadata_sg, bounce->metadata_sg_cnt,
-				 false);
-	}
-	free_bounce(bounce);
-	nvmet_req_complete(req, blk_to_nvme_status(req, status));
-}
-
-static void bounce_work(struct work_struct *work)
-{
-	struct nvmet_p2pmem_bounce *bounce =
-		container_of(work, struct nvmet_p2pmem_bounce, work);
-
-	if (bounce->req->p2pmem.bounce)
-		end_bounce(bounce);
-	else
-		begin_bounce(bounce);
-}
-
-/**
- * nvmet_p2pmem_io_done - look at what the backend said of a read or write
- * @req: the request
- * @status: what it said
- *
- * A backend that was refused peer-to-peer memory says so by %BLK_STS_TARGET,
- * as it does on errors of the drive, which are repeated to no harm.
- *
- * Context: any context but NMI.
- * Return: true if the request is not done yet and will be completed here, false
- * if the caller is to complete it.
- */
-bool nvmet_p2pmem_io_done(struct nvmet_req *req, blk_status_t status)
-{
-	struct nvmet_p2pmem_bounce *bounce = req->p2pmem.bounce;
-
-	if (!bounce) {
-		if (status != BLK_STS_TARGET || !req->p2pmem.provider)
-			return false;
-
-		bounce = kzalloc(sizeof(*bounce), GFP_ATOMIC);
-		if (!bounce)
-			return false;
-
-		bounce->req = req;
-		INIT_WORK(&bounce->work, bounce_work);
-	}
-
-	bounce->status = status;
-	queue_work(nvmet_wq, &bounce->work);
-	return true;
 }
 
 /**
@@ -1096,78 +650,4 @@ int nvmet_p2pmem_store(struct nvmet_ns *ns, const char *page)
 	pci_dev_put(ns->p2pmem.wanted);
 	ns->p2pmem.wanted = wanted;
 	return 0;
-}
-
-/**
- * nvmet_p2pmem_providers_show - show the provider of each controller
- * @ns: the namespace
- * @page: buffer of a page for the text
- *
- * Return: length of the text.
- */
-ssize_t nvmet_p2pmem_providers_show(struct nvmet_ns *ns, char *page)
-{
-	struct nvmet_p2pmem_link *link;
-	struct nvmet_ctrl *ctrl;
-	ssize_t len = 0;
-
-	guard(mutex)(&ns->subsys->lock);
-	list_for_each_entry(ctrl, &ns->subsys->ctrls, subsys_entry) {
-		link = xa_load(&ctrl->p2pmem.links, ns->nsid);
-		if (!link)
-			continue;
-
-		if (link->choice.provider)
-			len += sysfs_emit_at(page, len, "%u %s %s\n",
-					     ctrl->cntlid,
-					     pci_name(link->choice.provider),
-					     link->access == NVMET_P2PMEM_CPU ?
-						     "cpu-copy" : "dma");
-		else
-			len += sysfs_emit_at(page, len, "%u none %s\n",
-					     ctrl->cntlid,
-					     why_names[link->choice.why]);
-	}
-
-	return len;
-}
-
-/**
- * nvmet_p2pmem_stats_show - show what became of a namespace's requests
- * @ns: the namespace
- * @page: buffer of a page for the text
- *
- * Return: length of the text.
- */
-ssize_t nvmet_p2pmem_stats_show(struct nvmet_ns *ns, char *page)
-{
-	static const char *const ways[] = {
-		[NVMET_P2PMEM_NONE]	= "system",
-		[NVMET_P2PMEM_DMA]	= "dma",
-		[NVMET_P2PMEM_CPU]	= "cpu_copy",
-	};
-	struct nvmet_p2pmem_counters sum = { }, *counters;
-	ssize_t len = 0;
-	int cpu, i;
-
-	for_each_possible_cpu(cpu) {
-		counters = per_cpu_ptr(ns->p2pmem.counters, cpu);
-		for (i = 0; i < ARRAY_SIZE(ways); i++) {
-			sum.requests[i] += READ_ONCE(counters->requests[i]);
-			sum.bytes[i] += READ_ONCE(counters->bytes[i]);
-		}
-		for (i = 0; i < NVMET_P2PMEM_NR_WHY; i++)
-			sum.why[i] += READ_ONCE(counters->why[i]);
-	}
-
-	for (i = ARRAY_SIZE(ways) - 1; i >= 0; i--)
-		len += sysfs_emit_at(page, len, "%s_requests %llu\n%s_bytes %llu\n",
-				     ways[i], sum.requests[i], ways[i],
-				     sum.bytes[i]);
-	for (i = 0; i < NVMET_P2PMEM_NR_WHY; i++)
-		if (why_names[i])
-			len += sysfs_emit_at(page, len, "system_%s %llu\n",
-					     why_names[i], sum.why[i]);
-
-	return len;
 }

@@ -3,7 +3,8 @@
  * NVMe target: peer-to-peer memory for the data of requests.
  *
  * What namespaces, controllers and requests carry for it, and what the rest of
- * the target calls.  How it works is told in p2pmem.c.
+ * the target calls.  How it works is told in p2pmem.c (the choice of memory),
+ * p2pmem-req.c (requests) and p2pmem-stats.c (what became of them).
  */
 #ifndef _NVMET_P2PMEM_H
 #define _NVMET_P2PMEM_H
@@ -12,6 +13,7 @@
 #include <linux/device.h>
 #include <linux/list.h>
 #include <linux/pci.h>
+#include <linux/srcu.h>
 #include <linux/types.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
@@ -73,7 +75,31 @@ struct nvmet_p2pmem_choice {
 #ifdef CONFIG_PCI_P2PDMA
 
 struct nvmet_p2pmem_bounce;
-struct nvmet_p2pmem_counters;
+
+/**
+ * struct nvmet_p2pmem_link - the choice for one controller and one namespace
+ * @choice: the provider, or why there is none
+ * @access: how the transport gets at the memory
+ *
+ * Does not change once it can be found.
+ */
+struct nvmet_p2pmem_link {
+	struct nvmet_p2pmem_choice	choice;
+	enum nvmet_p2pmem_access	access;
+};
+
+/**
+ * struct nvmet_p2pmem_counters - what became of read and write requests
+ * @requests: by the way in which the transport got at peer-to-peer memory;
+ *	%NVMET_P2PMEM_NONE stands for system memory
+ * @bytes: the same in bytes
+ * @why: requests through system memory, by reason
+ */
+struct nvmet_p2pmem_counters {
+	u64	requests[NVMET_P2PMEM_CPU + 1];
+	u64	bytes[NVMET_P2PMEM_CPU + 1];
+	u64	why[NVMET_P2PMEM_NR_WHY];
+};
 
 /**
  * struct nvmet_p2pmem_subsys - what a subsystem carries
@@ -136,6 +162,7 @@ struct nvmet_p2pmem_req {
 };
 
 extern bool nvmet_p2pmem_cpu_copy;
+extern struct srcu_struct nvmet_p2pmem_srcu;
 
 struct nvmet_p2pmem_choice
 nvmet_p2pmem_choose(struct device **clients, int nr, struct pci_dev *wanted,
@@ -162,7 +189,9 @@ void nvmet_p2pmem_req_init(struct nvmet_req *req);
 bool nvmet_p2pmem_alloc(struct nvmet_req *req, size_t length);
 bool nvmet_p2pmem_free(struct nvmet_req *req);
 int nvmet_p2pmem_give_up(struct nvmet_req *req);
+struct pci_dev *nvmet_p2pmem_provider(struct nvmet_req *req);
 void nvmet_p2pmem_account(struct nvmet_req *req);
+void nvmet_p2pmem_account_refused(struct nvmet_req *req);
 bool nvmet_p2pmem_io_done(struct nvmet_req *req, blk_status_t status);
 
 ssize_t nvmet_p2pmem_show(struct nvmet_ns *ns, char *page);

@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit tests of requests of the NVMe target that use peer-to-peer memory
+ * (p2pmem-req.c, p2pmem-stats.c): whose memory a request has, what it does
+ * without, or if somebody is refused it, and how it is counted.  The request goes
+ * the way of the real ones from the allocation of its memory to its completion,
+ * through nvmet's own code for block devices, on the stage of p2pmem_stage.h.
+ */
+#include <kunit/test.h>
+
+#include <linux/kthread.h>
+#include <linux/memremap.h>
+#include <linux/mutex.h>
+#include <linux/pci-p2pdma.h>
+#include <linux/scatterlist.h>
+#include <linux/sizes.h>
+
+#include "p2pmem_stage.h"
+
+static void requests_use_the_provider(struct kunit *test)
+{
+	struct stage *stage = stage_make(test);
+
+	stage_provide(stage, "near");
+	KUNIT_ASSERT_EQ(test, stage_enable(stage, "1"), 0);
+	KUNIT_EXPECT_STREQ(test, stage_providers(stage), "");
+	stage_connect_nic(stage);
+	stage_expect(stage, "near", "dma");
+
+	KUNIT_EXPECT_TRUE(test, stage_whole(stage, nvme_cmd_read, SZ_4K));
+	KUNIT_EXPECT_TRUE(test, stage_whole(stage, nvme_cmd_write, SZ_128K));
+	KUNIT_EXPECT_TRUE(test, stage_whole(stage, nvme_cmd_read, SZ_1M));
+	KUNIT_EXPECT_EQ(test, stage_counted(stage, "dma_requests"), 3);
+	KUNIT_EXPECT_EQ(test, stage_counted(stage, "dma_bytes"),
+			SZ_4K + SZ_128K + SZ_1M);
+	KUNIT_EXPECT_EQ(test, stage_counted(stage, "cpu_copy_requests"), 0);
+	KUNIT_EXPECT_EQ(test, stage_counted(stage, "system_requests"), 0);
+}
+
+/* The provider is there before the controller, or the namespace after both */
+static void enabled_while_connected(struct kunit *test)
+{
+	struct stage *stage = stage_make(test);
+
+	stage_provide(stage, "near");
+	stage_connect_nic(stage);
+	KUNIT_EXPECT_FALSE(test, stage_read(stage));
+	KUNIT_ASSERT_EQ(test, stage_enable(stage, "1"), 0);
+	stage_expect(stage, "near", "dma");
+	KUNIT_EXPECT_TRUE(test, stage_read(stage));
+	/* Nothing is counted as long as nobody wants it to be used */
+	KUNIT_EXPECT_EQ(test, stage_counted(stage, "system_requests"), 0);
+	KUNIT_EXPECT_EQ(test, stage_counted(stage, "dma_requests"), 1);
+}
+
+static void pool_runs_empty(struct kunit *test)
+{
+	struct stage *stage = stage_make(test);
+	struct pci_dev *near = stage_provide(stage, "near");
+	void *all;
+
+	KUNIT_ASSERT_EQ(test, stage_enable(stage, "1"), 0);
+	stage_connect_nic(stage);
+	all = pci_alloc_p2pmem(near, SZ_4M);
+	KUNIT_ASSERT_NOT_NULL(test, all);
+	KUNIT_EXPECT_FALSE(test, stage_read(stage));
+	stage_expect(stage, "near", "dma");
+	pci_free_p2pmem(near, all, SZ_4M);
+	KUNIT_EXPECT_TRUE(test, stage_read(stage));
+	KUNIT_EXPECT_EQ(test, stage_counted(stage, "system_requests"), 1);
+	KUNIT_EXPECT_EQ(test, stage_counted(stage, "system_bytes"), SZ_4K);
+	KUNIT_EXPECT_EQ(test, stage_counted(stage, "system_pool_empty"), 1);
+}
+
+/* Every other page is free: the memory of a request is in as many pieces */
+static void pool_is_fragmented(struct kunit *test)
+{
+	struct stage *stage = stage_make(test);
+	struct pci_dev *near = stage_provide(stage, "near");
+	unsigned int i, nr = SZ_4M / PAGE_SIZE;
+	void **page = kunit_kcalloc(test, nr, sizeof(*page), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_ASSERT_EQ(test, stage_enable(stage, "1"), 0);
+	stage_connect_nic(stage);
+	for (i = 0; i < nr; i++) {
+		page[i] = pci_alloc_p2pmem(near, PAGE_SIZE);
+		KUNIT_EXPECT_NOT_NULL(test, page[i]);
+	}
+	for (i = 0; i < nr; i++) {
+		if (!page[i] || !(PHYS_PFN((unsigned long)page[i]) & 1))
+			continue;
+		pci_free_p2pmem(near, page[i], PAGE_SIZE);
+		page[i] = NULL;
+	}
+
+	stage_begin(stage, nvme_cmd_write, SZ_64K);
+	KUNIT_EXPECT_EQ(test, nvmet_req_alloc_sgls(&stage->req), 0);
+	KUNIT_EXPECT_EQ(test, stage->req.sg_cnt, SZ_64K / PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, stage_run(stage), NVME_SC_SUCCESS);
+	KUNIT_EXPECT_TRUE(test, stage->peer[0]);
+	nvmet_req_free_sgls(&stage->req);
+	KUNIT_EXPECT_EQ(test, stage_counted(stage, "dma_bytes"), SZ_64K);
+	KUNIT_EXPECT_EQ(test, stage_counted(stage, "system_requests"), 0);
+
+	for (i = 0; i < nr; i++)
+		if (page[i])
+			pci_free_p2pmem(near, page[i], PAGE_SIZE);
+}
+
+static void metadata_goes_along(struct kunit *test)
+{
+	struct stage *stage = stage_make(test);
+	struct pci_dev *near = stage_provide(stage, "near");
+	struct nvmet_req *req = &stage->req;
+	void *rest;
+
+	KUNIT_ASSERT_EQ(test, stage_enable(stage, "1"), 0);
+	stage_connect_nic(stage);
+	stage_begin(stage, nvme_cmd_write, SZ_4K);
+	req->metadata_len = 64;
+	req->transfer_len += 64;
+	KUNIT_ASSERT_EQ(test, nvmet_req_alloc_sgls(req), 0);
+	KUNIT_EXPECT_TRUE(test, is_pci_p2pdma_page(sg_page(req->sg)));
+	KUNIT_EXPECT_TRUE(test, is_pci_p2pdma_page(sg_page(req->metadata_sg)));
+	KUNIT_EXPECT_EQ(test, req->sg->length, SZ_4K);
+	KUNIT_EXPECT_EQ(test, req->metadata_sg->length, 64);
+	nvmet_req_free_sgls(req);
+
+	/* Room for one of the two only: both are in system memory then */
+	rest = pci_alloc_p2pmem(near, SZ_2M);
+	KUNIT_ASSERT_NOT_NULL(test, rest);
+	KUNIT_EXPECT_FALSE(test, nvmet_p2pmem_alloc(req, SZ_2M));
+	KUNIT_EXPECT_NULL(test, req->sg);
+	pci_free_p2pmem(near, rest, SZ_2M);
+	KUNIT_EXPECT_TRUE(test, nvmet_p2pmem_alloc(req, SZ_2M));
+	KUNIT_EXPECT_TRUE(test, nvmet_p2pmem_free(req));
+	nvmet_req_uninit(req);
+}
+
+static void some_requests_are_not_eligible(struct kunit *test)
+{
+	struct stage *stage = stage_make(test);
+	struct scatterlist inline_sg;
+	struct page *page;
+
+	stage_provide(stage, "near");
+	KUNIT_ASSERT_EQ(test, stage_enable(stage, "1"), 0);
+	stage_connect_nic(stage);
+
+	/* Data that the target reads itself */
+	stage_begin(stage, nvme_cmd_dsm, SZ_4K);
+	KUNIT_ASSERT_EQ(test, nvmet_req_alloc_sgls(&stage->req), 0);
+	KUNIT_EXPECT_FALSE(test, is_pci_p2pdma_page(sg_page(stage->req.sg)));
+	nvmet_req_free_sgls(&stage->req);
+	nvmet_req_uninit(&stage->req);
+
+	/* An admin command */
+	stage_begin(stage, nvme_cmd_read, SZ_4K);
+	stage->sq.qid = 0;
+	KUNIT_ASSERT_EQ(test, nvmet_req_alloc_sgls(&stage->req), 0);
+	KUNIT_EXPECT_FALSE(test, is_pci_p2pdma_page(sg_page(stage->req.sg)));
+	nvmet_req_free_sgls(&stage->req);
+	nvmet_req_uninit(&stage->req);
+	stage->sq.qid = 1;
+
+	/* Of a namespace on a file that was given the setting just now */
+	mutex_lock(&stage->subsys.lock);
+	stage_begin(stage, nvme_cmd_read, SZ_4K);
+	stage->ns->bdev = NULL;
+	KUNIT_ASSERT_EQ(test, nvmet_req_alloc_sgls(&stage->req), 0);
+	KUNIT_EXPECT_FALSE(test, is_pci_p2pdma_page(sg_page(stage->req.sg)));
+	nvmet_req_free_sgls(&stage->req);
+	nvmet_req_uninit(&stage->req);
+	stage->ns->bdev = stage->disk->part0;
+	mutex_unlock(&stage->subsys.lock);
+
+	/* Data that came with the command */
+	page = alloc_page(GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	stage_begin(stage, nvme_cmd_write, SZ_4K);
+	sg_init_table(&inline_sg, 1);
+	sg_set_page(&inline_sg, page, SZ_4K, 0);
+	stage->req.sg = &inline_sg;
+	stage->req.sg_cnt = 1;
+	KUNIT_EXPECT_EQ(test, stage_run(stage), NVME_SC_SUCCESS);
+	__free_page(page);
+
+	KUNIT_EXPECT_EQ(test, stage_counted(stage, "system_requests"), 1);
+	KUNIT_EXPECT_EQ(test, stage_counted(stage, "system_not_eligible"), 1);
+	KUNIT_EXPECT_EQ(test, stage_counted(stage, "dma_requests"), 0);
+}
+
+static void transport_is_refused(struct kunit *test)
+{
+	struct stage *stage = stage_make(test);
+	struct nvmet_req *req = &stage->req;
+
+	stage_provide(stage, "near");
+	KUNIT_ASSERT_EQ(test, stage_enable(stage, "1"), 0);
+	stage_connect_nic(stage);
+	stage_begin(stage, nvme_cmd_read, SZ_64K);
+	KUNIT_ASSERT_EQ(test, nvmet_req_alloc_sgls(req), 0);
+	KUNIT_EXPECT_TRUE(test, is_pci_p2pdma_page(sg_page(req->sg)));
+	KUNIT_EXPECT_EQ(test, nvmet_p2pmem_give_up(req), 0);
+	KUNIT_EXPECT_FALSE(test, is_pci_p2pdma_page(sg_page(req->sg)));
+	KUNIT_EXPECT_EQ(test, nvmet_p2pmem_give_up(req), -EINVAL);
+	KUNIT_EXPECT_EQ(test, stage_run(stage), NVME_SC_SUCCESS);
+	nvmet_req_free_sgls(req);
+	KUNIT_EXPECT_EQ(test, stage_counted(stage, "system_refused"), 1);
+	KUNIT_EXPECT_EQ(test, stage_counted(stage, "dma_requests"), 0);
+}
+
+struct refusal {
+	const char *name;
+	u8 opcode;
+	size_t length;
+};
+
+static const struct refusal refusals[] = {
+	{ "short read", nvme_cmd_read, SZ_4K },
+	{ "long read", nvme_cmd_read, SZ_1M },
+	{ "short write", nvme_cmd_write, SZ_4K },
+	{ "long write", nvme_cmd_write, SZ_1M },
+};
+
+KUNIT_ARRAY_PARAM_DESC(refusal, refusals, name);
+
+static void drive_is_refused(struct kunit *test)
+{
+	const struct refusal *refusal = test->param_value;
+	struct stage *stage = stage_make(test);
+	struct scatterlist *sg;
+
+	stage_provide(stage, "near");
+	KUNIT_ASSERT_EQ(test, stage_enable(stage, "1"), 0);
+	stage_connect_nic(stage);
+	stage_begin(stage, refusal->opcode, refusal->length);
+	KUNIT_ASSERT_EQ(test, nvmet_req_alloc_sgls(&stage->req), 0);
+	sg = stage->req.sg;
+	stage->answers[0] = BLK_STS_TARGET;
+	KUNIT_EXPECT_EQ(test, stage_run(stage), NVME_SC_SUCCESS);
+	KUNIT_EXPECT_EQ(test, stage->bios, 2);
+	KUNIT_EXPECT_TRUE(test, stage->peer[0]);
+	KUNIT_EXPECT_FALSE(test, stage->peer[1]);
+	/* The transport has what it had */
+	KUNIT_EXPECT_PTR_EQ(test, stage->req.sg, sg);
+	KUNIT_EXPECT_NULL(test, stage->req.p2pmem.bounce);
+	nvmet_req_free_sgls(&stage->req);
+	KUNIT_EXPECT_EQ(test, stage_counted(stage, "system_refused"), 1);
+	KUNIT_EXPECT_EQ(test, stage_counted(stage, "system_requests"), 1);
+	KUNIT_EXPECT_EQ(test, stage_counted(stage, "system_bytes"), refusal->length);
+	KUNIT_EXPECT_EQ(test, stage_counted(stage, "dma_requests"), 0);
+	KUNIT_EXPECT_EQ(test, stage_counted(stage, "dma_bytes"), 0);
+}
+
+/* An error that is not about memory is the initiator's to know */
+static void drive_has_an_error(struct kunit *test)
+{
+	struct stage *stage = stage_make(test);
+	int i;
+
+	stage_provide(stage, "near");
+	KUNIT_ASSERT_EQ(test, stage_enable(stage, "1"), 0);
+	stage_connect_nic(stage);
+
+	stage_begin(stage, nvme_cmd_read, SZ_4K);
+	KUNIT_ASSERT_EQ(test, nvmet_req_alloc_sgls(&stage->req), 0);
+	stage->answers[0] = BLK_STS_MEDIUM;
+	KUNIT_EXPECT_NE(test, stage_run(stage), NVME_SC_SUCCESS);
+	KUNIT_EXPECT_EQ(test, stage->bios, 1);
+	nvmet_req_free_sgls(&stage->req);
+
+	stage_begin(stage, nvme_cmd_write, SZ_4K);
+	KUNIT_ASSERT_EQ(test, nvmet_req_alloc_sgls(&stage->req), 0);
+	for (i = 0; i < NR_BIOS; i++)
+		stage->answers[i] = BLK_STS_TARGET;
+	KUNIT_EXPECT_NE(test, stage_run(stage), NVME_SC_SUCCESS);
+	KUNIT_EXPECT_EQ(test, stage->bios, 2);
+	nvmet_req_free_sgls(&stage->req);
+}
+
+/* What a device that is gone gives back must not be written to the drive */
+static void drive_is_refused_and_provider_gone(struct kunit *test)
+{
+	struct stage *stage = stage_make(test);
+
+	stage_provide(stage, "near");
+	KUNIT_ASSERT_EQ(test, stage_enable(stage, "1"), 0);
+	stage_connect_nic(stage);
+	stage_begin(stage, nvme_cmd_write, SZ_4K);
+	KUNIT_ASSERT_EQ(test, nvmet_req_alloc_sgls(&stage->req), 0);
+	stage->answers[0] = BLK_STS_TARGET;
+	pci_kunit_set_access(stage->tree, "near", PCI_KUNIT_ACCESS_ALL_ONES);
+	KUNIT_EXPECT_NE(test, stage_run(stage), NVME_SC_SUCCESS);
+	KUNIT_EXPECT_EQ(test, stage->bios, 1);
+	pci_kunit_set_access(stage->tree, "near", PCI_KUNIT_ACCESS_NORMAL);
+	nvmet_req_free_sgls(&stage->req);
+}
+
+static void fail(struct nvmet_req *req)
+{
+	nvmet_req_complete(req, NVME_SC_INTERNAL);
+}
+
+/* As a zone append does that is too long in pieces of system memory */
+static void second_buffer_is_not_used(struct kunit *test)
+{
+	struct stage *stage = stage_make(test);
+	struct pci_dev *near = stage_provide(stage, "near");
+	void *all;
+
+	KUNIT_ASSERT_EQ(test, stage_enable(stage, "1"), 0);
+	stage_connect_nic(stage);
+	stage_begin(stage, nvme_cmd_write, SZ_64K);
+	KUNIT_ASSERT_EQ(test, nvmet_req_alloc_sgls(&stage->req), 0);
+	stage->answers[0] = BLK_STS_TARGET;
+	stage->then = fail;
+	KUNIT_EXPECT_NE(test, stage_run(stage), NVME_SC_SUCCESS);
+	KUNIT_EXPECT_EQ(test, stage->bios, 1);
+	nvmet_req_free_sgls(&stage->req);
+	KUNIT_EXPECT_NULL(test, stage->req.p2pmem.bounce);
+
+	all = pci_alloc_p2pmem(near, SZ_4M);
+	KUNIT_EXPECT_NOT_NULL(test, all);
+	if (all)
+		pci_free_p2pmem(near, all, SZ_4M);
+}
+
+static int unbind(void *data)
+{
+	struct stage *stage = data;
+
+	pci_kunit_unbind(stage->tree, "near");
+	return 0;
+}
+
+/* A request keeps its memory, the provider's end waits, others do without */
+static void provider_goes_during_a_request(struct kunit *test)
+{
+	struct stage *stage = stage_make(test);
+	struct task_struct *task;
+
+	stage_provide(stage, "near");
+	KUNIT_ASSERT_EQ(test, stage_enable(stage, "1"), 0);
+	stage_connect_nic(stage);
+
+	stage_begin(stage, nvme_cmd_write, SZ_64K);
+	KUNIT_ASSERT_EQ(test, nvmet_req_alloc_sgls(&stage->req), 0);
+	KUNIT_EXPECT_TRUE(test, is_pci_p2pdma_page(sg_page(stage->req.sg)));
+	task = kthread_create(unbind, stage, "p2pmem_unbind");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	get_task_struct(task);
+	wake_up_process(task);
+	KUNIT_EXPECT_TRUE(test, stage_becomes(stage, NULL, "no_provider"));
+	KUNIT_EXPECT_EQ(test, stage_run(stage), NVME_SC_SUCCESS);
+	KUNIT_EXPECT_TRUE(test, stage->peer[0]);
+	nvmet_req_free_sgls(&stage->req);
+	kthread_stop(task);
+	put_task_struct(task);
+
+	KUNIT_EXPECT_FALSE(test, stage_read(stage));
+	KUNIT_EXPECT_EQ(test, stage_counted(stage, "system_no_provider"), 1);
+	stage_provide(stage, "near");
+	KUNIT_EXPECT_TRUE(test, stage_becomes(stage, "near", "dma"));
+	KUNIT_EXPECT_TRUE(test, stage_read(stage));
+}
+
+static struct kunit_case nvmet_p2pmem_req_cases[] = {
+	KUNIT_CASE(requests_use_the_provider),
+	KUNIT_CASE(enabled_while_connected),
+	KUNIT_CASE(pool_runs_empty),
+	KUNIT_CASE(pool_is_fragmented),
+	KUNIT_CASE(metadata_goes_along),
+	KUNIT_CASE(some_requests_are_not_eligible),
+	KUNIT_CASE(provider_goes_during_a_request),
+	KUNIT_CASE(transport_is_refused),
+	KUNIT_CASE_PARAM(drive_is_refused, refusal_gen_params),
+	KUNIT_CASE(drive_has_an_error),
+	KUNIT_CASE(drive_is_refused_and_provider_gone),
+	KUNIT_CASE(second_buffer_is_not_used),
+	KUNIT_CASE(stage_expect_no_complaints),
+	{}
+};
+
+static struct kunit_suite nvmet_p2pmem_req_suite = {
+	.name = "nvmet_p2pmem_req",
+	.suite_init = stage_suite_init,
+	.suite_exit = stage_suite_exit,
+	.test_cases = nvmet_p2pmem_req_cases,
+};
+
+kunit_test_suite(nvmet_p2pmem_req_suite);
+
+MODULE_DESCRIPTION("KUnit tests of requests with peer-to-peer memory in the NVMe target");
+MODULE_LICENSE("GPL");
