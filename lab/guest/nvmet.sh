@@ -102,10 +102,12 @@ port_down()
 	rm $nvmet/ports/1/subsystems/$nqn && rmdir $nvmet/ports/1
 }
 
-# connect TRANSPORT / disconnect
+# connect TRANSPORT [HOST NUMBER] / disconnect: as a host, if not as the usual one.
+# Requests go over the first connection, or by take_turns over all that there are.
 connect()
 {
-	set -- -t "$1" -n $nqn -q nqn.lab -I 00000000-0000-4000-8000-000000000001
+	set -- -t "$1" -n $nqn -q "nqn.${2-lab}" \
+		-I "00000000-0000-4000-8000-00000000000${3-1}"
 	if [ "$2" != loop ]; then
 		set -- "$@" -a $address -s 4420 -i 2 --reconnect-delay=1
 	fi
@@ -115,6 +117,14 @@ connect()
 disconnect()
 {
 	nvme disconnect -n $nqn >/dev/null
+}
+
+take_turns()
+{
+	for turns_dir in /sys/class/nvme-subsystem/*; do
+		[ "$(cat "$turns_dir/subsysnqn")" != $nqn ] ||
+			echo round-robin >"$turns_dir/iopolicy" || return
+	done
 }
 
 # fabric: the block device that the initiator has.
@@ -187,6 +197,51 @@ load()
 		--output=/tmp/fio "$@" && return
 	sed -n '/err=\|verify\|fio:/p' /tmp/fio
 	return 1
+}
+
+# start_load / end_load: load in the background, for as long as it takes. What becomes
+# of it is in /tmp/outcome as soon as it ends by itself.
+start_load()
+{
+	rm -f /tmp/enough /tmp/outcome
+	(
+		while load --rw=randwrite --size=4M --bssplit=4k/60:32k/30:256k/10; do
+			[ -e /tmp/enough ] && echo "goes on" >/tmp/outcome && exit 0
+		done
+		if grep -q 'verify: bad\|verify failed' /tmp/fio; then
+			echo "finds wrong data" >/tmp/outcome
+		else
+			echo fails >/tmp/outcome
+		fi
+		exit 1
+	) >/tmp/load 2>&1 4>&- 5<&- &
+	loader=$!
+}
+
+end_load()
+{
+	touch /tmp/enough
+	wait "$loader" && return
+	cat /tmp/load
+	return 1
+}
+
+# grows NAME: does a counter grow?
+grows()
+{
+	grows_from=$(counted "$1")
+	wait_until more "$1" "$grows_from"
+}
+
+# free NAME: bytes of its memory that are free.
+free()
+{
+	cat "$(pci "$1")/p2pmem/available"
+}
+
+has_back()
+{
+	[ "$(free "$1")" = "$2" ]
 }
 
 # watch LABEL VIA / unwatch LABEL: what the drive DESTINATION does in between goes to
