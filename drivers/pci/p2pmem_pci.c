@@ -21,6 +21,10 @@
  * is known to be no memory, the table of message-signalled interrupts, is
  * refused whatever the words are: writing to it sends writes anywhere.
  *
+ * Memory that keeps its content can be offered as a disk instead, by the word
+ * "block"; see p2pmem_block.c.  A byte belongs to one offer: the pool would hand
+ * out what a file system is on.
+ *
  * What was offered stays so until the driver is unbound, which takes user
  * mappings away and waits for the rest; see p2pdma.c.
  *
@@ -29,9 +33,10 @@
  * registered.  So no writer needs the device lock, and none may take it.
  *
  * What must never happen: a BAR provided that another driver uses, memory
- * provided that nobody asked for.
+ * provided that nobody asked for, memory offered twice.
  */
 #include <linux/ctype.h>
+#include <linux/io.h>
 #include <linux/kstrtox.h>
 #include <linux/list.h>
 #include <linux/module.h>
@@ -41,6 +46,8 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
+
+#include "p2pmem_block.h"
 
 #define DRIVER_NAME	"p2pmem-pci"
 
@@ -52,6 +59,9 @@
  * @size: number of bytes; while it is being read, 0 stands for the rest
  * @write_combining: the processor maps it write-combining, not uncached
  * @force: the BAR may be one that is not prefetchable
+ * @block: it is a disk, not memory for peers
+ * @memory: where it is mapped, if it is a disk
+ * @disk: the disk, if it is one
  */
 struct offer {
 	struct list_head	node;
@@ -60,6 +70,9 @@ struct offer {
 	u64			size;
 	bool			write_combining;
 	bool			force;
+	bool			block;
+	void __iomem		*memory;
+	struct gendisk		*disk;
 };
 
 /**
@@ -92,6 +105,10 @@ static bool parse_word(const char *word, struct offer *offer)
 		offer->force = true;
 		return true;
 	}
+	if (!strcmp(word, "block")) {
+		offer->block = true;
+		return true;
+	}
 	if (!strncmp(word, "bar=", 4))
 		return offer->bar < 0 && !kstrtoint(word + 4, 0, &offer->bar) &&
 		       offer->bar >= 0 && offer->bar < PCI_STD_NUM_BARS;
@@ -115,7 +132,7 @@ static int parse_offer(struct pci_dev *pdev, char *text, struct offer *offer)
 	while ((word = strsep(&text, " \t\n"))) {
 		if (!*word || parse_word(word, offer))
 			continue;
-		pci_err(pdev, "offer: '%s' is not understood; write bar=0 to bar=5 and, if wanted, offset=BYTES, size=BYTES, write-combining, force\n",
+		pci_err(pdev, "offer: '%s' is not understood; write bar=0 to bar=5 and, if wanted, offset=BYTES, size=BYTES, write-combining, block, force\n",
 			word);
 		return -EINVAL;
 	}
@@ -166,6 +183,20 @@ static bool has_interrupt_table(struct pci_dev *pdev, const struct offer *offer)
 			sizeof(u64)));
 }
 
+/* Has part of it been offered already? */
+static bool is_offered(struct p2pmem_pci *p2pmem, const struct offer *offer)
+{
+	struct offer *other;
+
+	list_for_each_entry(other, &p2pmem->offers, node)
+		if (other->bar == offer->bar &&
+		    overlap(other->offset, other->size, offer->offset,
+			    offer->size))
+			return true;
+
+	return false;
+}
+
 /* May this memory be provided?  Also fills in its size. */
 static int check_offer(struct p2pmem_pci *p2pmem, struct offer *offer)
 {
@@ -186,6 +217,19 @@ static int check_offer(struct p2pmem_pci *p2pmem, struct offer *offer)
 		return -EINVAL;
 	}
 
+	if (is_offered(p2pmem, offer)) {
+		pci_err(pdev, "offer: part of it has been offered already; read this file for what has, unbind the driver to take it back\n");
+		return -EBUSY;
+	}
+
+	if (offer->block &&
+	    !PAGE_ALIGNED(pci_resource_start(pdev, offer->bar) | offer->offset |
+			  offer->size)) {
+		pci_err(pdev, "offer: a disk begins and ends at multiples of %lu bytes; round offset= and size=\n",
+			PAGE_SIZE);
+		return -EINVAL;
+	}
+
 	if (has_interrupt_table(pdev, offer)) {
 		pci_err(pdev, "offer: part of it is the device's interrupt table; leave that out by offset= and size=\n");
 		return -EPERM;
@@ -197,6 +241,49 @@ static int check_offer(struct p2pmem_pci *p2pmem, struct offer *offer)
 			offer->bar);
 		return -EPERM;
 	}
+
+	return 0;
+}
+
+/* Provide it to peers, by the pool that all memory of the device is in */
+static int make_memory(struct p2pmem_pci *p2pmem, struct offer *offer)
+{
+	int error;
+
+	error = pci_p2pdma_add_memory(p2pmem->pdev, offer->bar, offer->size,
+				      offer->offset, offer->write_combining ?
+				      PCI_P2PDMA_WRITE_COMBINING : 0);
+	if (!error)
+		pci_p2pmem_publish(p2pmem->pdev, p2pmem->publish);
+
+	return error;
+}
+
+static int make_disk(struct p2pmem_pci *p2pmem, struct offer *offer)
+{
+	struct pci_dev *pdev = p2pmem->pdev;
+	resource_size_t start = pci_resource_start(pdev, offer->bar) +
+				offer->offset;
+
+	if (!IS_ENABLED(CONFIG_BLOCK)) {
+		pci_err(pdev, "offer: this kernel has no block devices; leave out the word block\n");
+		return -EOPNOTSUPP;
+	}
+
+	offer->memory = offer->write_combining ?
+			ioremap_wc(start, offer->size) :
+			ioremap(start, offer->size);
+	if (!offer->memory)
+		return -ENOMEM;
+
+	offer->disk = p2pmem_block_create(pdev, offer->memory, offer->size);
+	if (IS_ERR(offer->disk)) {
+		iounmap(offer->memory);
+		return PTR_ERR(offer->disk);
+	}
+
+	pci_info(pdev, "BAR %d: a block device, listed in the directory block of the device, has [mem %pap + %#llx]\n",
+		 offer->bar, &start, offer->size);
 
 	return 0;
 }
@@ -218,15 +305,11 @@ static int make_offer(struct p2pmem_pci *p2pmem, char *text)
 	if (error)
 		return error;
 
-	error = pci_p2pdma_add_memory(p2pmem->pdev, offer->bar, offer->size,
-				      offer->offset, offer->write_combining ?
-				      PCI_P2PDMA_WRITE_COMBINING : 0);
-	if (error == -EBUSY)
-		pci_err(p2pmem->pdev, "offer: part of it has been offered already; read this file for what has, unbind the driver to take it back\n");
+	error = offer->block ? make_disk(p2pmem, offer) :
+			       make_memory(p2pmem, offer);
 	if (error)
 		return error;
 
-	pci_p2pmem_publish(p2pmem->pdev, p2pmem->publish);
 	list_add_tail(&no_free_ptr(offer)->node, &p2pmem->offers);
 
 	return 0;
@@ -256,10 +339,11 @@ static ssize_t offer_show(struct device *dev, struct device_attribute *attr,
 	guard(mutex)(&p2pmem->lock);
 	list_for_each_entry(offer, &p2pmem->offers, node)
 		len += sysfs_emit_at(buf, len,
-				     "bar=%d offset=%#llx size=%#llx%s%s\n",
+				     "bar=%d offset=%#llx size=%#llx%s%s%s\n",
 				     offer->bar, offer->offset, offer->size,
 				     offer->write_combining ?
 				     " write-combining" : "",
+				     offer->block ? " block" : "",
 				     offer->force ? " force" : "");
 
 	return len;
@@ -353,9 +437,14 @@ static void p2pmem_pci_remove(struct pci_dev *pdev)
 	struct p2pmem_pci *p2pmem = pci_get_drvdata(pdev);
 	struct offer *offer, *next;
 
-	/* The memory itself is taken back by the provider that it belongs to */
-	list_for_each_entry_safe(offer, next, &p2pmem->offers, node)
+	/* Peers' memory is taken back by the provider that it belongs to */
+	list_for_each_entry_safe(offer, next, &p2pmem->offers, node) {
+		if (offer->block) {
+			p2pmem_block_destroy(offer->disk);
+			iounmap(offer->memory);
+		}
 		kfree(offer);
+	}
 }
 
 /* Devices come by driver_override and new_id alone */

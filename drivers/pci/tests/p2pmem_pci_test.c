@@ -15,6 +15,7 @@
 #include <kunit/resource.h>
 #include <kunit/test.h>
 
+#include <linux/blkdev.h>
 #include <linux/debug_locks.h>
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -275,6 +276,9 @@ static const struct refusal {
 	{ "bar=0 size=3M", -EINVAL },
 	{ "bar=0 cached", -EINVAL },
 	{ "bar=0 Force", -EINVAL },
+	{ "bar=0 size=512 block", -EINVAL },
+	{ "bar=0 offset=512 size=4K block", -EINVAL },
+	{ "bar=0 size=6M block", -EINVAL },
 	/* No BAR, and one of I/O ports */
 	{ "bar=1", -EBUSY },
 	{ "bar=5", -EBUSY },
@@ -408,6 +412,71 @@ static void published_or_not(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, pci_has_p2pmem(nic));
 }
 
+static int is_disk(struct device *dev, void *unused)
+{
+	return dev->class == &block_class;
+}
+
+/* How many bytes the disk of a device has; 0 if it has none */
+static u64 disk_size(struct pci_dev *pdev)
+{
+	struct device *dev = device_find_child(&pdev->dev, NULL, is_disk);
+	u64 size;
+
+	if (!dev)
+		return 0;
+	size = get_capacity(dev_to_disk(dev)) << SECTOR_SHIFT;
+	put_device(dev);
+	return size;
+}
+
+static void offers_a_disk(struct kunit *test)
+{
+	struct pci_kunit_tree *tree = PCI_KUNIT_CREATE(test, bench);
+	struct vfsmount *mnt = mount_sysfs(test);
+	struct pci_dev *mem = bound(test, tree, mnt, "mem");
+
+	KUNIT_ASSERT_EQ(test, tell(mnt, mem, OFFER, "bar=2 offset=8K block"),
+			0);
+	KUNIT_EXPECT_EQ(test, disk_size(mem), SZ_2M - SZ_8K);
+	/* Peers find nothing there */
+	KUNIT_EXPECT_NULL(test, rcu_access_pointer(mem->p2pdma));
+	expect_file(test, mnt, mem, OFFER,
+		    "bar=2 offset=0x2000 size=0x1fe000 block\n");
+
+	/* Taken back, and to be had again */
+	device_release_driver(&mem->dev);
+	KUNIT_EXPECT_EQ(test, disk_size(mem), 0);
+	KUNIT_ASSERT_EQ(test, bind(mnt, mem), 0);
+	KUNIT_EXPECT_EQ(test, disk_size(mem), 0);
+	KUNIT_EXPECT_EQ(test, tell(mnt, mem, OFFER,
+				   "block bar=2 write-combining"), 0);
+	KUNIT_EXPECT_EQ(test, disk_size(mem), SZ_2M);
+	expect_file(test, mnt, mem, OFFER,
+		    "bar=2 offset=0x0 size=0x200000 write-combining block\n");
+}
+
+static void no_byte_is_offered_twice(struct kunit *test)
+{
+	struct pci_kunit_tree *tree = PCI_KUNIT_CREATE(test, bench);
+	struct vfsmount *mnt = mount_sysfs(test);
+	struct pci_dev *mem = bound(test, tree, mnt, "mem");
+
+	KUNIT_ASSERT_EQ(test, tell(mnt, mem, OFFER, "bar=0 size=2M block"), 0);
+	KUNIT_EXPECT_EQ(test, tell(mnt, mem, OFFER, "bar=0"), -EBUSY);
+	KUNIT_EXPECT_EQ(test, tell(mnt, mem, OFFER,
+				   "bar=0 offset=2044K size=4K block"), -EBUSY);
+	KUNIT_EXPECT_NULL(test, rcu_access_pointer(mem->p2pdma));
+
+	KUNIT_EXPECT_EQ(test, tell(mnt, mem, OFFER, "bar=0 offset=2M"), 0);
+	KUNIT_EXPECT_EQ(test, size_of(mem), SZ_2M);
+	KUNIT_EXPECT_EQ(test, tell(mnt, mem, OFFER,
+				   "bar=0 offset=4092K block"), -EBUSY);
+	expect_file(test, mnt, mem, OFFER,
+		    "bar=0 offset=0x0 size=0x200000 block\n"
+		    "bar=0 offset=0x200000 size=0x200000\n");
+}
+
 /* How the kernel's own mapping of a page is cached */
 static enum page_cache_mode cache_mode(struct pci_dev *pdev)
 {
@@ -473,6 +542,8 @@ static struct kunit_case p2pmem_pci_cases[] = {
 	KUNIT_CASE(refuses_what_others_use),
 	KUNIT_CASE(refuses_side_effects),
 	KUNIT_CASE(refuses_interrupt_tables),
+	KUNIT_CASE(offers_a_disk),
+	KUNIT_CASE(no_byte_is_offered_twice),
 	KUNIT_CASE(published_or_not),
 	KUNIT_CASE(write_combining_or_not),
 	KUNIT_CASE(kernel_has_not_complained),
