@@ -34,6 +34,7 @@ from .report import colour
 BENCH = guest.HERE / "bench"
 BUILD = session.ROOT / "build"
 OUTPUT = BUILD / "bench"
+P2PCTL = OUTPUT / "p2pctl"
 KERNELS = {                     # name: (objects, how to build them)
     "stock": (BUILD / "base" / "kernel", "scripts/build-stock"),
     "ours": (BUILD / "kernel", "scripts/build-kernel"),
@@ -45,9 +46,11 @@ MACHINES = ("pool", "wide", "drives", "target", "pair")
 COMPARED = ("stock", "ours")
 # Where the third kernel runs.
 DORMANT = "pool"
-# Where an NVMe target is, and what of the host's programs it needs.
+# Where an NVMe target is, and where drives are used by programs.
 TARGET = "target"
-TARGET_PROGRAMS = ("ip", "nvme", "rdma")
+DRIVES = "drives"
+# What they need of the host's programs.
+PROGRAMS = {TARGET: ("ip", "nvme", "rdma"), DRIVES: ("dd", "fio")}
 # Two processors at a time: a machine that cannot count.
 PAIR = "pair"
 FUNCTIONS_A_PORT = 8
@@ -64,7 +67,7 @@ ATTEMPTS = 4
 # all through a boot.  The least of several boots is nearest to what is executed.
 # Two processors are not always at work at the same time, and then hinder each
 # other less than they would: there the least is what they gain at worst.
-BOOTS = {"drives": 3, PAIR: 3}
+BOOTS = {DRIVES: 3, PAIR: 3}
 
 
 def expand(path):
@@ -104,7 +107,7 @@ class Bench(session.Session):
         super().__init__(machine, "bench", directory, lambda text: None)
         self.kernel = kernel
         self.options = {"quick": int(quick)}
-        if machine.name == TARGET:
+        if machine.name in PROGRAMS:
             self.options["peer"] = int(kernel == "ours")
         else:
             self.options |= {"scale": int(self.threaded),
@@ -117,14 +120,15 @@ class Bench(session.Session):
     def start(self, interactive=False):
         """Prepare the files and start QEMU."""
         initramfs = self.directory / "initramfs.cpio"
-        programs = TARGET_PROGRAMS if self.machine.name == TARGET else ()
-        guest.build_initramfs(initramfs, self.machine, [], programs)
+        guest.build_initramfs(initramfs, self.machine, [],
+                              PROGRAMS.get(self.machine.name, ()))
         # the kernel takes one archive after the other
         extra = guest.Archive()
         extra.directory("lab/bench")
         extra.file("lab/bench/p2pdma_bench.ko",
                    (OUTPUT / self.kernel / "p2pdma_bench.ko").read_bytes())
         extra.file("lab/bin/p2pcost", (OUTPUT / "p2pcost").read_bytes())
+        extra.file("lab/bin/p2pctl", (P2PCTL / "p2pctl").read_bytes())
         extra.file("lab/bench/options", "".join(
             f"{key}={value}\n" for key, value
             in self.options.items()).encode())
@@ -203,8 +207,8 @@ def build_module(kernel):
                        f"{kernel} kernel:\n{result.stderr}")
 
 
-def build_cost():
-    """Compile the program that uses a drive."""
+def build_programs():
+    """Compile the program that counts, and p2pctl."""
     source = BENCH / "drive" / "p2pcost.c"
     result = subprocess.run(
         ["gcc", "-static", "-O2", "-Wall", "-Wextra", "-Werror",
@@ -212,6 +216,7 @@ def build_cost():
          str(source)], capture_output=True, text=True, check=False)
     if result.returncode:
         raise LabError(f"{source} does not compile:\n{result.stderr}")
+    guest.build_p2pctl(P2PCTL)
 
 
 def attempt(machine, kernel, quick):
@@ -228,9 +233,12 @@ def attempt(machine, kernel, quick):
 
 
 def least(rows, more):
-    """Of each row the one whose tenth is less, or median if that is all."""
+    """
+    Of each row the one that is less, by the first of these figures that it has.
+    """
     def figure(row):
-        return row["tenth"] if "tenth" in row else row["median"]
+        return next(row[statistic] for statistic
+                    in ("least", "tenth", "median") if statistic in row)
 
     return {name: min(row, more.get(name, row), key=figure)
             for name, row in rows.items()}
@@ -296,7 +304,7 @@ def run(quick):
     check_kernels(kernels)
     for kernel in kernels:
         build_module(kernel)
-    build_cost()
+    build_programs()
     rows = {kernel: {} for kernel in KERNELS}
     for name in MACHINES:
         for kernel in COMPARED:

@@ -64,10 +64,16 @@ TITLES = (
      "find, {0} providers, {1} clients, verdicts known"),
     (r"find/cold/(\d+)x(\d+)",
      "find, {0} providers, {1} clients, verdicts not known"),
+    (r"mmap/(\w+)", "map {0} of provider memory in a process"),
+    (r"munmap/(\w+)", "unmap {0} of provider memory in a process"),
     (r"register/first", "register the first memory of all"),
     (r"register/(\w+)", "register {0} of memory"),
     (r"read/p2p/(\w+)", "read {0} with O_DIRECT into provider memory"),
     (r"read/ram/(\w+)", "read {0} with O_DIRECT into ordinary memory"),
+    (r"copy/p2pctl/(\d+)",
+     "copy 1 MiB drive to drive with p2pctl, transfers of 128 KiB: {0}"),
+    (r"copy/(\w+)/(\d+)",
+     "the same through system memory with {0}, transfers: {1}"),
     (r"nvmet/(\w+)/system/(\w+)",
      "{0} {1} through an NVMe target, in system memory"),
     (r"nvmet/(\w+)/peer/(\w+)",
@@ -134,6 +140,12 @@ TARGETS = (
     (r"find/cold/.*", {"median": STOCK, "reads": STOCK}),
     (r"register/.*", {"median": STOCK}),
     (r"read/.*", {"tenth": STOCK}),
+    (r"mmap/.*", {"median": Of("stock", part=0.02)}),
+    (r"munmap/.*", {"median": STOCK}),
+    # as many transfers at a time, of the same size
+    (r"copy/p2pctl/1", {"least": Of("ours", "copy/dd/1")}),
+    (r"copy/p2pctl/8", {"least": Of("ours", "copy/fio/8")}),
+    (r"copy/.*", {"least": None}),
     (r"nvmet/(\w+)/peer/(\w+)",
      {"tenth": lambda verb, size: Of("ours", f"nvmet/{verb}/system/{size}")}),
     (r"nvmet/.*", {"tenth": None}),
@@ -143,7 +155,7 @@ TARGETS = (
     (r".*", {"median": None}),
 )
 # What is shown after the title for a figure other than the usual one.
-WORDS = {"median": "", "tenth": "", "mean": ", mean", "worst": ", worst case",
+WORDS = {"median": "", "tenth": "", "least": "", "mean": ", mean", "worst": ", worst case",
          "failed": ", failures", "reads": ", config reads"}
 
 # What belongs together in a table, by the first word of the name.
@@ -156,7 +168,10 @@ SECTIONS = (
     ("Mapping for a device", ("map", "unmap")),
     ("Routes", ("distance", "find")),
     ("Registration", ("register",)),
+    ("Mapping in a process", ("mmap", "munmap")),
     ("Reading from a drive", ("read",)),
+    ("Copying from drive to drive (ours; per MiB, without starting the program)",
+     ("copy",)),
     ("NVMe target and initiator, software RDMA (stock: system memory only)",
      ("nvmet",)),
 )
@@ -212,7 +227,8 @@ class Figure:
     @property
     def number(self):
         """Does it measure something, and not count events?"""
-        return self.statistic in ("median", "tenth", "mean", "worst")
+        return self.statistic in ("median", "tenth", "least", "mean",
+                                  "worst")
 
     @property
     def silent(self):

@@ -35,6 +35,8 @@ class Boots(unittest.TestCase):
         self.assertEqual(bench.least({"c": {"median": 2}},
                                      {"c": {"median": 1}}),
                          {"c": {"median": 1}})
+        self.assertEqual(bench.least({"d": {"least": 2}}, {"d": {"least": 3}}),
+                         {"d": {"least": 2}})
         # a boot that failed adds nothing
         self.assertEqual(bench.least(rows, {}), rows)
 
@@ -90,6 +92,8 @@ class Options(unittest.TestCase):
     def test_peer_memory_is_asked_of_our_target_only(self):
         self.assertEqual(self.options("target", "ours")["peer"], 1)
         self.assertEqual(self.options("target", "stock")["peer"], 0)
+        self.assertEqual(self.options("drives", "ours")["peer"], 1)
+        self.assertEqual(self.options("drives", "stock")["peer"], 0)
 
     def test_without_the_feature_nothing_is_asked_of_it(self):
         self.assertEqual(self.options("pool", "without")["dormant"], 1)
@@ -116,7 +120,7 @@ class Runs(unittest.TestCase):
         with mock.patch.multiple(
                 bench, measure=measure, write=mock.DEFAULT,
                 check_kernels=mock.DEFAULT, build_module=mock.DEFAULT,
-                build_cost=mock.DEFAULT, port=mock.DEFAULT,
+                build_programs=mock.DEFAULT, port=mock.DEFAULT,
                 qemu=mock.DEFAULT, print=mock.DEFAULT,
                 create=True) as mocks:
             mocks["qemu"].accelerator.return_value = "tcg"

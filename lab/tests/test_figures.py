@@ -98,6 +98,23 @@ class Rows(unittest.TestCase):
         for name in names:
             self.assertTrue(figures.title(f"{name}/4K"))
 
+    def test_every_row_of_a_command_is_judged(self):
+        text = SCENARIO.read_text(encoding="utf-8")
+        names = re.findall(r"copied (\w+/\d+) ", text)
+        self.assertEqual(len(names), 4)
+        rows = {f"copy/{name}": {"least": 7} for name in names}
+        found = {figure.row: figure.target
+                 for figure in figures.judge({}, rows)}
+        self.assertEqual(found, {"copy/dd/1": None, "copy/p2pctl/1": 7,
+                                 "copy/fio/8": None, "copy/p2pctl/8": 7})
+
+    def test_mapping_is_to_cost_a_fiftieth(self):
+        figure, = figures.judge({"mmap/1G": {"median": 5000}},
+                                {"mmap/1G": {"median": 101}})
+        self.assertEqual((figure.title, figure.target, figure.miss),
+                         ("map 1 GiB of provider memory in a process", 100,
+                          True))
+
 
 class Judging(unittest.TestCase):
     def one(self, stock, ours, statistic):

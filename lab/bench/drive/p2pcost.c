@@ -1,13 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * p2pcost - what it costs to use a drive, in instructions, all included
+ * p2pcost - what system calls and programs cost, in instructions, all included
  *
  *	p2pcost read|write SAMPLES ROW DRIVE MEMORY [ROW DRIVE MEMORY]...
+ *	p2pcost map SAMPLES ROW ALLOCATE BYTES
+ *	p2pcost run SAMPLES ROW COMMAND
  *
  * Each DRIVE is read or written with O_DIRECT, 4 KiB and then 128 KiB at a time.
  * MEMORY is "system", or the p2pmem/allocate file of a provider. The rows are
  * ROW/4K and ROW/128K. Several of these take turns, transfer by transfer, so that
  * whatever else goes on meets all of them alike.
+ *
+ * "map" maps that much of a provider, at an address that is aligned to what large
+ * pages need, touches each 2 MiB of it, and unmaps it; the rows are mmap/ROW and
+ * munmap/ROW.
+ *
+ * "run" has the shell execute COMMAND, which copies $BYTES bytes. It does so for two
+ * numbers of bytes, and the row tells what one more MiB costs: what it takes to
+ * start a program, and to find its devices, is no part of it.
  *
  * What is counted runs from the system call to its return: the file and block
  * layers, the driver, the mapping for the device, the interrupt, context
@@ -23,7 +33,8 @@
  *
  * The longer the drive takes, the more often the timer interrupts, which is not
  * the transfer's fault; how long that is depends on the host. The figure to look at
- * is therefore the one that a tenth of the transfers does not exceed.
+ * is therefore the one that a tenth of the transfers does not exceed. Of programs,
+ * which are run a few times only, it is the least.
  *
  * That this adds up is tried before anything is reported: a known run of
  * instructions must be exact, and a sleep must cost next to nothing.
@@ -43,6 +54,12 @@
 #define WARM_UP		16
 #define MAX_SAMPLES	1024
 #define MAX_SUBJECTS	4
+/* What a large page has to be aligned to */
+#define LARGE		(2UL << 20)
+#define MIB		1048576UL
+/* What a command copies */
+#define FEW_MIB		4
+#define MANY_MIB	12
 /* Instructions of the child's loop */
 #define LOOP		2
 
@@ -167,17 +184,18 @@ static unsigned long transfer(struct subject *subject, bool writing,
 	return used() - start;
 }
 
-static void report(struct subject *subject, size_t bytes, unsigned int samples)
+/* The rest of a row, after its name */
+static void report(unsigned long *cost, unsigned int samples)
 {
-	unsigned long *cost = subject->cost, sum = 0;
+	unsigned long sum = 0;
 	unsigned int i;
 
 	qsort(cost, samples, sizeof(*cost), compare);
 	for (i = 0; i < samples; i++)
 		sum += cost[i];
-	printf("row %s/%zuK n=%u failed=0 tenth=%lu median=%lu mean=%lu worst=%lu\n",
-	       subject->row, bytes / 1024, samples, cost[samples / 10],
-	       cost[samples / 2], (sum / samples), cost[samples - 1]);
+	printf(" n=%u failed=0 tenth=%lu median=%lu mean=%lu worst=%lu\n",
+	       samples, cost[samples / 10], cost[samples / 2],
+	       (sum / samples), cost[samples - 1]);
 }
 
 static void measure(struct subject *subjects, int nr, bool writing,
@@ -197,8 +215,10 @@ static void measure(struct subject *subjects, int nr, bool writing,
 				subjects[k].cost[i - WARM_UP] = cost;
 		}
 	}
-	for (k = 0; k < nr; k++)
-		report(&subjects[k], bytes, samples);
+	for (k = 0; k < nr; k++) {
+		printf("row %s/%zuK", subjects[k].row, bytes / 1024);
+		report(subjects[k].cost, samples);
+	}
 }
 
 static void prepare(struct subject *subject, bool writing, char **words)
@@ -211,33 +231,151 @@ static void prepare(struct subject *subject, bool writing, char **words)
 		map_provider(words[2], MAX_BYTES) : map_system(MAX_BYTES);
 }
 
-int main(int argc, char **argv)
+static void use_drives(int nr, char **words, bool writing, unsigned int samples)
 {
 	static const size_t sizes[] = { 4096, MAX_BYTES };
 	static struct subject subjects[MAX_SUBJECTS];
-	int k, nr = argc / 3 - 1;
-	unsigned int i, samples;
-	bool writing;
+	unsigned int i;
+	int k;
+
+	for (k = 0; k < nr; k++)
+		prepare(&subjects[k], writing, words + 3 * k);
+	for (i = 0; i < ARRAY_SIZE(sizes); i++)
+		measure(subjects, nr, writing, sizes[i], samples);
+}
+
+/* A place for a mapping that large pages fit into; nothing is there */
+static char *large_place(size_t bytes)
+{
+	char *place = mmap(NULL, bytes + LARGE, PROT_NONE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (place == MAP_FAILED)
+		die_errno(1, "there is no room for a mapping of %zu bytes",
+			  bytes);
+	munmap(place, bytes + LARGE);
+	return place + (-(uintptr_t)place & (LARGE - 1));
+}
+
+static void map_memory(const char *row, const char *path, size_t bytes,
+		       unsigned int samples)
+{
+	static unsigned long mapping[MAX_SAMPLES], unmapping[MAX_SAMPLES];
+	int fd = open_or_die(path, O_RDWR);
+	char *place = large_place(bytes), *memory;
+	unsigned long start;
+	unsigned int i;
+	size_t at;
+
+	for (i = 0; i < samples; i++) {
+		start = used();
+		memory = mmap(place, bytes, PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0);
+		if (memory == MAP_FAILED)
+			die_errno(1, "cannot map %zu bytes of %s", bytes, path);
+		/* Whoever leaves the work for the first access does it now */
+		for (at = 0; at < bytes; at += LARGE)
+			read_word((__u64 *)(memory + at));
+		mapping[i] = used() - start;
+
+		start = used();
+		munmap(memory, bytes);
+		unmapping[i] = used() - start;
+	}
+	printf("row mmap/%s", row);
+	report(mapping, samples);
+	printf("row munmap/%s", row);
+	report(unmapping, samples);
+}
+
+/* Have the shell run a command that copies that much */
+static unsigned long command_cost(const char *command, unsigned long bytes)
+{
+	unsigned long start;
+	char text[24];
+	int status;
+	pid_t pid;
+
+	snprintf(text, sizeof(text), "%lu", bytes);
+	setenv("BYTES", text, 1);
+	start = used();
+	pid = fork();
+	if (pid < 0)
+		die_errno(1, "cannot start a process");
+	if (!pid) {
+		execl("/bin/sh", "sh", "-c", command, NULL);
+		_exit(127);
+	}
+	if (waitpid(pid, &status, 0) < 0)
+		die_errno(1, "cannot wait for a process");
+	if (status) {
+		fprintf(stderr, "p2pcost: '%s' ended with status %#x\n", command,
+			(unsigned int)status);
+		exit(1);
+	}
+	return used() - start;
+}
+
+static void run_command(const char *row, const char *command,
+			unsigned int samples)
+{
+	unsigned long few = ULONG_MAX, many = ULONG_MAX, took;
+	unsigned int i;
+
+	for (i = 0; i < samples; i++) {
+		took = command_cost(command, FEW_MIB * MIB);
+		if (took < few)
+			few = took;
+		took = command_cost(command, MANY_MIB * MIB);
+		if (took < many)
+			many = took;
+	}
+	if (many < few) {
+		fprintf(stderr, "p2pcost: '%s' costs less for more bytes\n",
+			command);
+		exit(1);
+	}
+	printf("row %s n=%u failed=0 least=%lu\n", row, samples,
+	       (many - few) / (MANY_MIB - FEW_MIB));
+}
+
+static int show_usage(void)
+{
+	fprintf(stderr,
+		"usage: p2pcost read|write SAMPLES ROW DRIVE MEMORY [ROW DRIVE MEMORY]..., at most %d of them\n"
+		"       p2pcost map SAMPLES ROW ALLOCATE BYTES\n"
+		"       p2pcost run SAMPLES ROW COMMAND\n", MAX_SUBJECTS);
+	return 1;
+}
+
+int main(int argc, char **argv)
+{
+	bool writing, drives, map, run;
+	int nr = argc / 3 - 1;
+	unsigned int samples;
 	pid_t child;
 
-	if (argc % 3 || nr < 1 || nr > MAX_SUBJECTS ||
-	    (strcmp(argv[1], "read") && strcmp(argv[1], "write"))) {
-		fprintf(stderr,
-			"usage: p2pcost read|write SAMPLES ROW DRIVE MEMORY [ROW DRIVE MEMORY]..., at most %d of them\n",
-			MAX_SUBJECTS);
-		return 1;
-	}
+	if (argc < 5)
+		return show_usage();
 	writing = !strcmp(argv[1], "write");
+	drives = (writing || !strcmp(argv[1], "read")) && argc % 3 == 0 &&
+		 nr >= 1 && nr <= MAX_SUBJECTS;
+	map = !strcmp(argv[1], "map") && argc == 6;
+	run = !strcmp(argv[1], "run") && argc == 5;
+	if (!drives && !map && !run)
+		return show_usage();
 	samples = bytes_arg(argv[2]);
 	if (samples > MAX_SAMPLES)
 		samples = MAX_SAMPLES;
-	for (k = 0; k < nr; k++)
-		prepare(&subjects[k], writing, argv + 3 + 3 * k);
 
 	child = start_child();
 	calibrate();
-	for (i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
-		measure(subjects, nr, writing, sizes[i], samples);
+	if (drives)
+		use_drives(nr, argv + 3, writing, samples);
+	else if (map)
+		map_memory(argv[3], argv[4], bytes_arg(argv[5]), samples);
+	else
+		run_command(argv[3], argv[4], samples);
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
 	return 0;
