@@ -298,6 +298,7 @@ TEST_F(io, io_uring_does_not_keep_it)
 
 	EXPECT_EQ(-1, syscall(__NR_io_uring_register, ring.fd,
 			      IORING_REGISTER_BUFFERS, &buffer, 1));
+	EXPECT_EQ(EREMOTEIO, errno);
 	EXPECT_EQ(0, touch(self->memory, true));
 	close(ring.fd);
 }
