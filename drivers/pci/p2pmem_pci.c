@@ -41,6 +41,7 @@
 #include <linux/list.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/overflow.h>
 #include <linux/pci-p2pdma.h>
 #include <linux/pci.h>
 #include <linux/slab.h>
@@ -92,11 +93,41 @@ struct p2pmem_pci {
 	unsigned long		claimed;
 };
 
+/*
+ * A number of bytes, with or without K, M or G; false if it is none, or does not
+ * fit.  Not memparse(), which takes what does not fit for something else.
+ */
+static bool parse_bytes(const char *text, u64 *bytes)
+{
+	size_t len = strlen(text);
+	unsigned int shift = 0;
+	char digits[32];
+	u64 value;
+
+	if (!isdigit(*text) || len >= sizeof(digits))
+		return false;
+
+	switch (toupper(text[len - 1])) {
+	case 'G':
+		shift += 10;
+		fallthrough;
+	case 'M':
+		shift += 10;
+		fallthrough;
+	case 'K':
+		shift += 10;
+		len--;
+	}
+	memcpy(digits, text, len);
+	digits[len] = '\0';
+
+	return !kstrtou64(digits, 0, &value) &&
+	       !check_shl_overflow(value, shift, bytes);
+}
+
 /* One word of an offer; false if there is no such word, or no such value */
 static bool parse_word(const char *word, struct offer *offer)
 {
-	char *end;
-
 	if (!strcmp(word, "write-combining")) {
 		offer->write_combining = true;
 		return true;
@@ -112,14 +143,10 @@ static bool parse_word(const char *word, struct offer *offer)
 	if (!strncmp(word, "bar=", 4))
 		return offer->bar < 0 && !kstrtoint(word + 4, 0, &offer->bar) &&
 		       offer->bar >= 0 && offer->bar < PCI_STD_NUM_BARS;
-	if (!strncmp(word, "offset=", 7) && isdigit(word[7])) {
-		offer->offset = memparse(word + 7, &end);
-		return !*end;
-	}
-	if (!strncmp(word, "size=", 5) && isdigit(word[5])) {
-		offer->size = memparse(word + 5, &end);
-		return !*end && offer->size;
-	}
+	if (!strncmp(word, "offset=", 7))
+		return parse_bytes(word + 7, &offer->offset);
+	if (!strncmp(word, "size=", 5))
+		return parse_bytes(word + 5, &offer->size) && offer->size;
 
 	return false;
 }

@@ -243,8 +243,7 @@ static void offers_a_part(struct kunit *test)
 
 	/* That part cannot be had twice; the other one can */
 	KUNIT_EXPECT_EQ(test, tell(mnt, mem, OFFER, "bar=0"), -EBUSY);
-	KUNIT_EXPECT_EQ(test, tell(mnt, mem, OFFER, "bar=0 size=0x200000"),
-			0);
+	KUNIT_EXPECT_EQ(test, tell(mnt, mem, OFFER, "bar=0 size=2048k"), 0);
 	KUNIT_EXPECT_EQ(test, size_of(mem), SZ_4M);
 	expect_file(test, mnt, mem, OFFER,
 		    "bar=0 offset=0x200000 size=0x200000\n"
@@ -269,6 +268,12 @@ static const struct refusal {
 	{ "bar=0 size=-2M", -EINVAL },
 	{ "bar=0 size=2Mi", -EINVAL },
 	{ "bar=0 size=6M", -EINVAL },
+	{ "bar=0 size=K", -EINVAL },
+	/* Zero, 2 MiB and 2 MiB again, if they were cut to 64 bits */
+	{ "bar=0 offset=0x400000000G", -EINVAL },
+	{ "bar=0 size=17592186044418M", -EINVAL },
+	{ "bar=0 size=18446744073711648768", -EINVAL },
+	{ "bar=0 size=000000000000000000000000000000002M", -EINVAL },
 	{ "bar=0 offset=4M", -EINVAL },
 	{ "bar=0 offset=2M size=4M", -EINVAL },
 	{ "bar=0 offset=0xfffffffffffff000 size=0x2000", -EINVAL },
