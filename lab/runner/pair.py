@@ -77,7 +77,9 @@ def _run(side, outcomes):
     """One side's session; its outcome, or what kept it from having one."""
     try:
         outcomes[side] = side.session.run()
-    except LabError as error:
+    except Exception as error:  # pylint: disable=broad-exception-caught
+        # also a fault of the runner itself: it is raised when both have ended,
+        # and not lost with the thread
         outcomes[side] = error
     finally:
         side.end()

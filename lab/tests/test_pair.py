@@ -6,6 +6,7 @@ import threading
 import time
 import types
 import unittest
+from unittest import mock
 
 import context  # noqa: F401
 from runner import channel, machine, pair, session
@@ -79,6 +80,23 @@ class Outcomes(unittest.TestCase):
         self.assertEqual([(r.name, r.outcome) for r in found.results],
                          [("works", PASS), ("second: works", FAIL)])
         self.assertTrue(self.combined(PASS).passed)
+
+    def test_whatever_goes_wrong_is_kept(self):
+        ends = socket.socketpair()
+        for end in ends:
+            self.addCleanup(end.close)
+        for error in (LabError("no room"), ValueError("a fault")):
+            side, other = pair.connect(ends)
+            side.session = types.SimpleNamespace(
+                run=mock.Mock(side_effect=error))
+            outcomes = {}
+            thread = threading.Thread(target=pair._run, args=(side, outcomes))
+            thread.start()
+            thread.join()
+            self.assertIs(outcomes[side], error)
+            self.assertTrue(side.over)
+            with self.assertRaises(type(error)):
+                pair._combine([side, other], outcomes, True)
 
     def test_one_cannot_run(self):
         with self.assertRaisesRegex(LabError, "no room"):
