@@ -14,6 +14,9 @@
  * and /dev/pci-p2pdma is for everybody.  Why not a dma-buf heap, which has such
  * nodes and this very ioctl: a heap cannot be removed, and providers can.
  *
+ * Who has opened the node for reading only gets memory for reading only.  What
+ * writes to the memory of a device asks for permission to write to its node.
+ *
  * Who has the node open when the provider ends keeps the open file, and nothing
  * else: everything it asks is answered by ENODEV.
  *
@@ -115,6 +118,8 @@ static long node_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	    want.length > SIZE_MAX - PAGE_SIZE ||
 	    want.fd_flags & ~(O_CLOEXEC | O_ACCMODE))
 		return -EINVAL;
+	if (OPEN_FMODE(want.fd_flags) & ~file->f_mode)
+		return -EACCES;
 
 	guard(rwsem_read)(&node->lock);
 	if (!node->p2p)

@@ -139,7 +139,8 @@ struct pci_p2pdma_query {
  *
  * Errors: EINVAL for a size below that of the first version, a length of zero,
  * or flags that are not known; E2BIG for a larger structure whose unknown part
- * is not zero, or beyond a page; ENOMEM if that many pages are not free; ENODEV
+ * is not zero, or beyond a page; EACCES if the node is not open for what the
+ * descriptor is to be open for, reading or writing; ENOMEM if that many pages are not free; ENODEV
  * if the provider has been removed; EMFILE.
  */
 struct pci_p2pdma_alloc {

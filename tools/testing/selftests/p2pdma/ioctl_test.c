@@ -162,6 +162,35 @@ TEST_F(ioctls, other_requests)
 				   self->node, 0));
 }
 
+TEST_F(ioctls, no_more_than_the_node_is_open_for)
+{
+	static const int modes[] = { O_RDONLY, O_WRONLY, O_RDWR };
+	struct pci_p2pdma_alloc want = {
+		.size = sizeof(want), .length = PAGE,
+	};
+	int node, fd;
+	size_t i, k;
+
+	for (i = 0; i < ARRAY_SIZE(modes); i++) {
+		node = open(provider_node(), modes[i]);
+		ASSERT_LE(0, node);
+		for (k = 0; k < ARRAY_SIZE(modes); k++) {
+			want.fd_flags = modes[k];
+			fd = ioctl(node, PCI_P2PDMA_IOC_ALLOC, &want);
+			if (modes[i] == O_RDWR || modes[i] == modes[k]) {
+				ASSERT_LE(0, fd);
+				EXPECT_EQ(modes[k],
+					  fcntl(fd, F_GETFL) & O_ACCMODE);
+				close(fd);
+			} else {
+				EXPECT_EQ(-1, fd);
+				EXPECT_EQ(EACCES, errno);
+			}
+		}
+		close(node);
+	}
+}
+
 TEST_F(ioctls, structures_that_are_not_all_there)
 {
 	struct pci_p2pdma_alloc want = {
