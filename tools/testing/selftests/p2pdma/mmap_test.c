@@ -376,16 +376,47 @@ static bool smaps_line(const char *memory, const char *key, char *line,
 
 TEST_F(memory, told_of_in_proc)
 {
-	char *memory = MAP(LARGE + PAGE, 13), line[512];
+	/* Pages alone, and what large entries map */
+	static const size_t sizes[] = { PAGE, LARGE + PAGE, 2 * LARGE };
+	char line[512];
+	size_t i;
 
-	ASSERT_TRUE(smaps_line(memory, "Size:", line, sizeof(line)));
-	EXPECT_EQ((long)(LARGE + PAGE) / 1024, atol(line + strlen("Size:")));
-	/* It is no system memory, and not part of core dumps */
-	ASSERT_TRUE(smaps_line(memory, "Rss:", line, sizeof(line)));
-	EXPECT_EQ(0, atol(line + strlen("Rss:")));
-	ASSERT_TRUE(smaps_line(memory, "VmFlags:", line, sizeof(line)));
-	EXPECT_NE(NULL, strstr(line, " dd"));
-	munmap(memory, LARGE + PAGE);
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		char *memory = MAP(sizes[i], 13);
+
+		ASSERT_TRUE(smaps_line(memory, "Size:", line, sizeof(line)));
+		EXPECT_EQ((long)sizes[i] / 1024, atol(line + strlen("Size:")));
+		/* It is no system memory, and not part of core dumps */
+		ASSERT_TRUE(smaps_line(memory, "Rss:", line, sizeof(line)));
+		EXPECT_EQ(0, atol(line + strlen("Rss:")));
+		ASSERT_TRUE(smaps_line(memory, "VmFlags:", line,
+				       sizeof(line)));
+		EXPECT_NE(NULL, strstr(line, " dd"));
+		munmap(memory, sizes[i]);
+	}
+}
+
+/* Other pages of the same allocation, in the place of some */
+TEST_F(memory, mapped_in_another_order)
+{
+	char *memory = MAP(4 * PAGE, 17);
+
+	ASSERT_EQ(0, remap_file_pages(memory, PAGE, 0, 1, 0));
+
+	/* The second page is mapped twice, and nobody has the first */
+	EXPECT_EQ((long)(3 * PAGE), TAKEN());
+	EXPECT_TRUE(filled(memory, PAGE, PAGE, 17));
+	EXPECT_TRUE(filled(memory + PAGE, PAGE, 3 * PAGE, 17));
+	fill(memory, PAGE, 18);
+	EXPECT_TRUE(filled(memory + PAGE, 0, PAGE, 18));
+
+	/* What has gone back does not come again */
+	ASSERT_EQ(0, remap_file_pages(memory + PAGE, PAGE, 0, 0, 0));
+	EXPECT_EQ(SIGBUS, touch(memory + PAGE, true));
+	EXPECT_EQ((long)(3 * PAGE), TAKEN());
+	EXPECT_TRUE(filled(memory, 0, PAGE, 18));
+	EXPECT_TRUE(filled(memory + 2 * PAGE, 2 * PAGE, 2 * PAGE, 17));
+	munmap(memory, 4 * PAGE);
 }
 
 TEST_F(memory, seen_by_debuggers)
