@@ -25,6 +25,9 @@
  *  - It has memory from the first resource on, is listed, and shows p2pmem in
  *    sysfs.  A resource that cannot be added leaves no trace, and no provider
  *    if it would have begun with it.
+ *  - As long as it has memory it is not suspended at run time.  Memory can be
+ *    taken, and used by a device, in any context and without asking the driver,
+ *    so that there is no later moment to wake it up.
  *  - It ends when the driver unbinds, by device managed resources, in this
  *    order: nobody finds it any more; allocations fail; the mappings of
  *    processes are torn down; all memory that is out has to come back; then,
@@ -49,6 +52,7 @@
 #include <linux/mutex.h>
 #include <linux/notifier.h>
 #include <linux/p2pdma_pages.h>
+#include <linux/pm_runtime.h>
 #include <linux/random.h>
 #include <linux/rculist.h>
 #include <linux/scatterlist.h>
@@ -218,6 +222,7 @@ static void memory_close(struct pci_p2pdma *p2p)
 	p2pdma_node_remove(p2p);
 	p2pdma_dmabuf_revoke_all(p2p);
 	wait_for_memory(p2p);
+	pm_runtime_put(&pdev->dev);
 }
 
 static void provider_release(void *data)
@@ -309,19 +314,29 @@ static struct pci_p2pdma *provider_get_or_create(struct pci_dev *pdev,
 /* A provider without memory so far is going to register some */
 static int memory_open(struct pci_p2pdma *p2p)
 {
-	int error = pci_p2pdma_sysfs_add(p2p->pdev);
+	struct pci_dev *pdev = p2p->pdev;
+	int error;
 
+	error = pm_runtime_resume_and_get(&pdev->dev);
 	if (error)
 		return error;
 
+	error = pci_p2pdma_sysfs_add(pdev);
+	if (error)
+		goto let_sleep;
+
 	error = p2pdma_node_add(p2p);
-	if (error) {
-		pci_p2pdma_sysfs_remove(p2p->pdev);
-		return error;
-	}
+	if (error)
+		goto remove_sysfs;
 
 	list_add_tail_rcu(&p2p->node, &p2pdma_providers);
 	return 0;
+
+remove_sysfs:
+	pci_p2pdma_sysfs_remove(pdev);
+let_sleep:
+	pm_runtime_put(&pdev->dev);
+	return error;
 }
 
 /* The first memory of a provider could not be registered */
@@ -332,6 +347,7 @@ static void memory_abandon(struct pci_p2pdma *p2p)
 	list_del_rcu(&p2p->node);
 	synchronize_rcu();
 	INIT_LIST_HEAD(&p2p->node);
+	pm_runtime_put(&p2p->pdev->dev);
 }
 
 /* Is any of @range registered already? */
@@ -506,15 +522,17 @@ EXPORT_SYMBOL_GPL(pcim_p2pdma_provider);
  * May be called several times, for several BARs or for parts of one.  The
  * memory stays registered until the driver unbinds, and the unbinding waits
  * for all of it to be free.  It is not found by other drivers before
- * pci_p2pmem_publish().
+ * pci_p2pmem_publish().  A device with memory is not suspended at run time (D3);
+ * one that is sleeps no longer when this returns.
  *
  * Begin and size must be multiples of memremap_compat_align(), 2 MiB on x86.
  *
  * Context: process context, may sleep.  The driver must not be unbound
  * meanwhile: its probe is safe, and so are the files that it gives the device.
  * Return: 0; -EINVAL if there is no such memory, or not at that alignment;
- * -EBUSY if part of it is registered already; -ENOMEM or another error of
- * memremap_pages(), upon which nothing is left behind.
+ * -EBUSY if part of it is registered already; the error of the driver's
+ * runtime_resume(); -ENOMEM or another error of memremap_pages(), upon which
+ * nothing is left behind.
  */
 int pci_p2pdma_add_memory(struct pci_dev *pdev, int bar, size_t size,
 			  u64 offset, unsigned int flags)

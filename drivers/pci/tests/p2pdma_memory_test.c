@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * KUnit tests of the memory of a provider, through the interface that drivers
- * have: scatterlists within limits; and what sysfs and debugfs tell of it.
+ * have: scatterlists within limits; power as long as there is memory; and what
+ * sysfs and debugfs tell of it.
  *
  *   host ─┬─ 01.0 rp0 ── mem     BAR 0 4 MiB, BAR 2 2 MiB
  *         └─ 02.0 rp1 ── other   BAR 0 2 MiB
@@ -15,6 +16,7 @@
 #include <linux/module.h>
 #include <linux/mount.h>
 #include <linux/pci.h>
+#include <linux/pm_runtime.h>
 #include <linux/scatterlist.h>
 #include <linux/seq_file.h>
 #include <linux/sizes.h>
@@ -320,10 +322,73 @@ static void debugfs_tells_more(struct kunit *test)
 	KUNIT_EXPECT_NOT_NULL(test, part_of(describe(test), mem));
 }
 
+/* Runtime power management --------------------------------------------------- */
+
+/* A bound device whose driver, and administrator, let it sleep when it is idle */
+static struct pci_dev *bind_sleepy(struct pci_kunit_tree *tree,
+				   const char *name)
+{
+	struct pci_dev *pdev = pci_kunit_bind(tree, name);
+
+	pm_runtime_allow(&pdev->dev);
+	pm_runtime_put_noidle(&pdev->dev);
+	return pdev;
+}
+
+/* What such a driver does at its end */
+static void unbind_sleepy(struct pci_kunit_tree *tree, const char *name)
+{
+	pm_runtime_get_noresume(&pci_kunit_dev(tree, name)->dev);
+	pci_kunit_unbind(tree, name);
+}
+
+static void awake_as_long_as_there_is_memory(struct kunit *test)
+{
+	struct pci_kunit_tree *tree;
+	struct pci_dev *mem;
+	void *addr;
+
+	if (!IS_ENABLED(CONFIG_PM))
+		kunit_skip(test, "needs CONFIG_PM");
+
+	tree = PCI_KUNIT_CREATE(test, bench);
+	mem = bind_sleepy(tree, "mem");
+
+	/* BARs that others may reach are the driver's business */
+	KUNIT_EXPECT_EQ(test, pcim_p2pdma_init(mem), 0);
+	KUNIT_EXPECT_GE(test, pm_runtime_suspend(&mem->dev), 0);
+	KUNIT_EXPECT_TRUE(test, pm_runtime_suspended(&mem->dev));
+
+	/* What is no memory is not worth waking up for */
+	KUNIT_EXPECT_LT(test, pci_p2pdma_add_resource(mem, 1, 0, 0), 0);
+	KUNIT_EXPECT_TRUE(test, pm_runtime_suspended(&mem->dev));
+
+	KUNIT_EXPECT_EQ(test, pci_p2pdma_add_resource(mem, 0, 0, 0), 0);
+	KUNIT_EXPECT_TRUE(test, pm_runtime_active(&mem->dev));
+	KUNIT_EXPECT_EQ(test, pm_runtime_suspend(&mem->dev), -EAGAIN);
+
+	/* Whether any of it is out makes no difference, nor does more of it */
+	KUNIT_EXPECT_EQ(test, pci_p2pdma_add_resource(mem, 2, 0, 0), 0);
+	addr = pci_alloc_p2pmem(mem, SZ_4K);
+	KUNIT_EXPECT_NOT_NULL(test, addr);
+	KUNIT_EXPECT_EQ(test, pm_runtime_suspend(&mem->dev), -EAGAIN);
+	if (addr)
+		pci_free_p2pmem(mem, addr, SZ_4K);
+	KUNIT_EXPECT_EQ(test, pm_runtime_suspend(&mem->dev), -EAGAIN);
+
+	/* Nothing of it is left in the next life */
+	unbind_sleepy(tree, "mem");
+	mem = bind_sleepy(tree, "mem");
+	KUNIT_EXPECT_GE(test, pm_runtime_suspend(&mem->dev), 0);
+	KUNIT_EXPECT_TRUE(test, pm_runtime_suspended(&mem->dev));
+	unbind_sleepy(tree, "mem");
+}
+
 static struct kunit_case p2pdma_memory_cases[] = {
 	KUNIT_CASE(lists_within_limits),
 	KUNIT_CASE(contiguous_on_demand),
 	KUNIT_CASE(entries_stay_in_one_resource),
+	KUNIT_CASE(awake_as_long_as_there_is_memory),
 	KUNIT_CASE(sysfs_tells_the_book),
 	KUNIT_CASE(debugfs_tells_more),
 	KUNIT_CASE(kernel_has_not_complained),
