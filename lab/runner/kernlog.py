@@ -21,6 +21,13 @@ _BAD = re.compile("|".join((
     r"refcount_t: ",
     r"list_(?:add|del) corruption",
     r"kmemleak: [1-9]",
+    r"unreferenced object 0x",              # what kmemleak tells of a leak
+    r"kmemleak: .*\b(?:disabled|unknown object|overlaps|pool empty)",
+    r"kmemleak: (?:Cannot|Failed|Found object by alias|Scan area larger)",
+    r"pagealloc: (?:memory corruption|single bit error)",
+    r"ODEBUG: (?!selftest passed)",         # wrong use, or no memory to watch
+    r"turning off the locking correctness validator",
+    r"sysfs: cannot create duplicate filename",
     r"kobject.*tried to init",
 )))
 

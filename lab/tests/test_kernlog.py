@@ -26,6 +26,22 @@ COMPLAINTS = (
     "[    1.0] refcount_t: underflow; use-after-free.",
     "[    1.0] list_del corruption, 0->next is LIST_POISON1",
     "[    1.0] kmemleak: 3 new suspected memory leaks",
+    "unreferenced object 0xffff888003d5a1c0 (size 32):",
+    "[    1.0] kmemleak: Kernel memory leak detector disabled",
+    "[    1.0] kmemleak: Memory pool empty, consider increasing "
+    "CONFIG_DEBUG_KMEMLEAK_MEM_POOL_SIZE",
+    "[    1.0] kmemleak: Freeing unknown object at 0x1",
+    "[    1.0] BUG: KCSAN: data-race in pci_p2pdma_a / pci_p2pdma_b",
+    "[    1.0] BUG: Bad page state in process sh  pfn:00001",
+    "[    1.0] BUG kmalloc-64 (Not tainted): Poison overwritten",
+    "[    1.0] BUG: MAX_LOCKDEP_ENTRIES too low!",
+    "[    1.0] turning off the locking correctness validator.",
+    "[    1.0] pagealloc: memory corruption",
+    "[    1.0] ODEBUG: free active (active state 0) object: 0 type: "
+    "timer_list hint: f+0x0/0x1",
+    "[    1.0] ODEBUG: Out of memory. ODEBUG disabled",
+    "[    1.0] DMA-API: debugging out of memory - disabling",
+    "[    1.0] sysfs: cannot create duplicate filename '/class/a'",
     "[    1.0] DMAR: [DMA Write NO_PASID] Request device [03:00.0] fault addr",
     "[    1.0] Kernel panic - not syncing: Attempted to kill init!",
 )
@@ -35,7 +51,11 @@ HARMLESS = (
     "[    0.0] DMAR: IOMMU enabled",
     "[    0.0] [Firmware Bug]: TSC frequency mismatch",
     "[    0.0] mem auto-init: stack:off, heap alloc:off, heap free:off",
-    "[    0.0] kmemleak: Kernel memory leak detector initialized",
+    "[    0.0] kmemleak: Kernel memory leak detector initialized (mem pool "
+    "available: 15699)",
+    "[    0.0] ODEBUG: selftest passed",
+    "[    0.0] kcsan: enabled early",
+    "[    0.0] page_owner is enabled",
     "[    0.0] printk: console [ttyS0] enabled, debug build",
     "[    1.0] nvme 0000:03:00.0: added peer-to-peer DMA memory",
 )
