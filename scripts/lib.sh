@@ -177,3 +177,69 @@ configure()
 	cmp -s "$out/.new/config" "$out/.config" ||
 		cp "$out/.new/config" "$out/.config"
 }
+
+# merge_fragments FILE...: the fragments as one; what a later one says of an option
+# takes the place of what an earlier one says.
+merge_fragments()
+{
+	awk '
+		/^CONFIG_[A-Za-z0-9_]+=/ || /^# CONFIG_[A-Za-z0-9_]+ is not set$/ {
+			match($0, /CONFIG_[A-Za-z0-9_]+/)
+			option[NR] = substr($0, RSTART, RLENGTH)
+			last[option[NR]] = NR
+		}
+		{ line[NR] = $0 }
+		END {
+			for (i = 1; i <= NR; i++)
+				if (!(i in option) || last[option[i]] == i)
+					print line[i]
+		}' "$@"
+}
+
+# The C files of ours that the kernel is made of: not the tests, nor what only they
+# use.
+our_sources()
+{
+	local dir
+
+	(
+		cd "$top"
+		for dir in drivers kernel mm block lib; do
+			if [ -d "$dir" ]; then
+				find "$dir" -name '*.c' ! -path '*/tests/*' \
+					! -name '*_test.c' ! -name '*_kunit.c'
+			fi
+		done
+	) | sort
+}
+
+# Makefiles ask a variable for each object whether it is to be instrumented, and one
+# for the rest of their directory. Given on the command line these are set for all
+# directories at once, so that no Makefile of the series has to know. An object of
+# the base that has the same name as one of ours would be instrumented too.
+#
+# ours holds what profile_ours or sanitize_ours have to say to make.
+ours=()
+
+# profile_ours: counters for coverage (CONFIG_GCOV_KERNEL)
+profile_ours()
+{
+	local file
+
+	while IFS= read -r file; do
+		file=${file##*/}
+		ours+=("GCOV_PROFILE_${file%.c}.o=y")
+	done < <(our_sources)
+}
+
+# sanitize_ours: KCSAN, and for no other object
+sanitize_ours()
+{
+	local file
+
+	ours+=(KCSAN_SANITIZE=n)
+	while IFS= read -r file; do
+		file=${file##*/}
+		ours+=("KCSAN_SANITIZE_${file%.c}.o=y")
+	done < <(our_sources)
+}
