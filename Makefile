@@ -6,7 +6,8 @@
 # Variables:
 #   KERNEL_SRC=DIR-or-tarball   base other than Debian's linux-source-6.12 (6.12.y)
 #   ACCEL=kvm                   hardware acceleration for the lab (default: tcg)
-#   DEBUG=1                     kunit with KASAN, lockdep and DMA API checks
+#   DEBUG=1                     kunit with KASAN, lockdep, kmemleak and other checkers;
+#                               DEBUG=kcsan: with KCSAN instead
 #   MACHINE=, SCENARIO=         for lab and shell; names of files in lab/
 #   TARGET=nvmet                for demo: the NVMe target instead of a copy
 
@@ -19,14 +20,14 @@ export ACCEL KERNEL_SRC
 
 # The parts lean on each other and use all processors themselves.
 .NOTPARALLEL:
-.PHONY: help deps tree kernel demo test p2pctl kunit labs lab bench bench-quick bench-page \
+.PHONY: help deps tree kernel demo test test-debug p2pctl kunit labs lab bench bench-quick bench-page \
 	bench-kernels shell check series clean distclean need-scenario need-machine
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "Variables: KERNEL_SRC=DIR-or-tarball (a 6.12.y of your own), ACCEL=kvm (default: tcg),"
-	@echo "           DEBUG=1 (kunit with KASAN, lockdep and DMA API checks)"
+	@echo "           DEBUG=1 (kunit with KASAN, lockdep, kmemleak and others), DEBUG=kcsan"
 
 deps: ## install the Debian packages that are missing (root)
 	@scripts/install-deps
@@ -42,6 +43,9 @@ demo: deps kernel ## copy between two NVMe drives peer to peer and show the path
 
 test: ## run all tests: check, p2pctl, kunit, labs; the last line has the counts
 	@scripts/test
+
+test-debug: ## KUnit suites and labs in kernels full of checkers: hours
+	@scripts/test-debug
 
 p2pctl: ## build the administrator's command, which tells who reaches whose memory
 	@scripts/p2pctl build

@@ -221,11 +221,18 @@ our_sources()
 # ours holds what profile_ours or sanitize_ours have to say to make.
 ours=()
 
-# profile_ours: counters for coverage (CONFIG_GCOV_KERNEL)
+# profile_ours: counters for coverage (CONFIG_GCOV_KERNEL), as the kernel's own
+# Makefile has them but for what is switched off. Those steps of the compiler come
+# before it puts counters in, and merge what an error path does, which often is just
+# "return -ENOMEM;", into others, so that there is no line left to count.
 profile_ours()
 {
-	local file
+	local file flags
 
+	flags='-fprofile-arcs -ftest-coverage -fprofile-update=prefer-atomic'
+	flags+=' -fno-tree-loop-im -fno-early-inlining -fno-tree-ccp -fno-tree-copy-prop'
+	flags+=' -fno-tree-fre -fno-tree-forwprop -fno-tree-vrp'
+	ours+=("CFLAGS_GCOV=$flags")
 	while IFS= read -r file; do
 		file=${file##*/}
 		ours+=("GCOV_PROFILE_${file%.c}.o=y")

@@ -113,10 +113,11 @@ drive()
 	done
 }
 
-# wait_until COMMAND...: until the test succeeds, for at most 30 seconds.
+# wait_until COMMAND...: until the test succeeds, for at most 30 seconds; longer in a
+# kernel full of checkers.
 wait_until()
 {
-	for wait_second in $(seq 30); do
+	for wait_second in $(seq $((30 * ${PATIENCE:-1}))); do
 		"$@" && return 0
 		sleep 1
 	done

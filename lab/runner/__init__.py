@@ -11,6 +11,8 @@ The laboratory: boot a declared machine in QEMU, run a scenario in it, judge it.
   route.py      what the kernel said about the way between two devices
   ktap.py       judge of the guest's test lines
   kernlog.py    judge of the kernel log
+  kernel.py     what a kernel full of checkers needs: time and memory
+  after.py      what such a kernel found, looked at when all is over
   session.py    one run: boots, talks, and collects every verdict
   demo.py       the same run, told to somebody who sees it for the first time
   bench.py      instructions of the stock kernel and of ours, side by side

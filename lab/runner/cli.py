@@ -6,6 +6,7 @@ Exit status: 0 if everything passed, 1 if a test failed, 2 if the command
 could not be carried out (one sentence says why and what to do).
 """
 
+import pathlib
 import sys
 import traceback
 import unittest
@@ -33,10 +34,13 @@ Usage: lab/run COMMAND
   bench-page            write lab/bench/results.rst from the latest figures
   shell MACHINE         an interactive console in a machine
   list                  machines and scenarios
+  kunit-init FILE       write the initial file system that looks, after KUnit
+                        suites, what the kernel's checkers found (scripts/kunit)
 
 Environment:
   LAB_TIMEOUT=FACTOR    multiply the time limits (slow or busy host)
-  LAB_KERNEL=IMAGE      boot another kernel than build/kernel's
+  LAB_KERNEL=IMAGE      boot another kernel than build/kernel's; one that is full
+                        of checkers gets more time and memory by itself
   QEMU=PROGRAM          another QEMU than qemu-system-x86_64
   ACCEL=kvm             KVM instead of emulation
   NO_COLOR=1            no colours on a terminal
@@ -154,6 +158,11 @@ def run_bench(option=""):
     return bench.run(quick=option == "--quick")
 
 
+def run_kunit_init(path):
+    guest.build_kunit_initramfs(pathlib.Path(path))
+    return 0
+
+
 COMMANDS = {        # name: (function, number of arguments)
     "demo": (run_demo, 0),
     "demo TARGET": (run_demo, 1),
@@ -161,6 +170,7 @@ COMMANDS = {        # name: (function, number of arguments)
     "all": (run_all, 0),
     "shell": (run_shell, 1),
     "list": (run_list, 0),
+    "kunit-init": (run_kunit_init, 1),
     "bench": (run_bench, 0),
     "bench-page": (benchpage.run, 0),
     "bench --quick": (run_bench, 1),

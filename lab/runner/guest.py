@@ -250,22 +250,34 @@ def route_words(machine):
     return "".join(lines)
 
 
-def build_initramfs(path, machine, programs, wanted=(), modules=()):
-    """
-    Write the initial file system of this machine, with the lab's programs,
-    those of the host that are wanted, and modules of the kernel.
-    """
+def user_space(init, directories=()):
+    """An archive with busybox, and with what runs first and last."""
     busybox = shutil.which("busybox")
     if not busybox:
         raise LabError("busybox is needed inside the lab's machines and is "
                        "not installed; run 'scripts/install-deps'.")
     archive = Archive()
-    for name in ("dev", "bin", "etc", "lab", "lab/bin", "lab/modules",
-                 "lab/scenarios"):
+    for name in ("dev", "bin", "lab", *directories):
         archive.directory(name)
     archive.console()
     archive.file("bin/busybox", pathlib.Path(busybox).read_bytes())
-    archive.file("init", (GUEST / "init").read_bytes())
+    archive.file("init", (GUEST / init).read_bytes())
+    archive.file("lab/after.sh", (GUEST / "after.sh").read_bytes(), 0o644)
+    return archive
+
+
+def build_kunit_initramfs(path):
+    """Write the file system for a kernel that has run its KUnit suites."""
+    path.write_bytes(user_space("init-kunit").finish())
+
+
+def build_initramfs(path, machine, programs, wanted=(), modules=()):
+    """
+    Write the initial file system of this machine, with the lab's programs,
+    those of the host that are wanted, and modules of the kernel.
+    """
+    archive = user_space("init", ("etc", "lab/bin", "lab/modules",
+                                  "lab/scenarios"))
     for name in ("lib.sh", "nvmet.sh", "welcome"):
         archive.file(f"lab/{name}", (GUEST / name).read_bytes(), 0o644)
     archive.file("etc/passwd", USERS.encode(), 0o644)

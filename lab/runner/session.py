@@ -4,12 +4,14 @@ One run: boot a machine, let the scenario talk, collect every verdict.
 
 A run leaves everything in build/lab/MACHINE-SCENARIO/: console.log (kernel),
 ktap.log (the scenario), trace.log (QEMU's trace), qemu.log, the command that
-started QEMU, and the drives' images.  Images are large: when everything is
-run in a row, those of a run that passed are removed.
+started QEMU, the drives' images, and coverage.tgz if the kernel counted lines.
+Images are large: when everything is run in a row, those of a run that passed
+are removed.
 
 Judged are, each as results of its own: the scenario's tests (ktap.py), how
 the scenario ended, the ledger of each copy (ledger.py), the data of each copy
-on the host's images, and the kernel log (kernlog.py).
+on the host's images, the kernel log (kernlog.py), and what the kernel's checkers
+found afterwards (after.py).
 """
 
 from __future__ import annotations
@@ -25,8 +27,8 @@ import shutil
 import threading
 import time
 
-from . import channel, guest, kernlog, ktap, ledger, machine as machines
-from . import pair, qemu, route, topology
+from . import after, channel, guest, kernel as kernels, kernlog, ktap, ledger
+from . import machine as machines, pair, qemu, route, topology
 from .errors import LabError
 from .ktap import FAIL, PASS, Result
 
@@ -42,6 +44,7 @@ LAST_LINES = 12
 # by mistake.
 UNPLUG_PATIENCE = 60
 ROOM_FOR_LOGS = 64 << 20
+TAPE = "coverage.tgz"
 
 
 def kernel_image():
@@ -178,10 +181,21 @@ class Session:
         self.side = side        # of a pair, see pair.py
         self.deadline = None
         self.vm = None
+        self.tested = None      # the kernel, unless it is of no interest
+        self.after = {}
+        self.tape = []
+
+    @property
+    def slowness(self):
+        """How much longer than usual the kernel may take."""
+        return self.tested.slowness if self.tested else 1
 
     def start(self, interactive=False):
         """Prepare the files and start QEMU."""
         kernel = kernel_image()
+        self.tested = kernels.Kernel(kernel)
+        # of an earlier run
+        (self.directory / TAPE).unlink(missing_ok=True)
         programs = guest.build_programs(BUILD / "guest")
         initramfs = self.directory / "initramfs.cpio"
         guest.build_initramfs(
@@ -195,10 +209,13 @@ class Session:
             make_image(path, size)
         parameters = " ".join([
             *PARAMETERS, "quiet" if interactive else "ignore_loglevel",
-            *self.machine.kernel, f"lab.scenario={self.scenario}"])
+            *self.machine.kernel, f"lab.patience={self.slowness}",
+            f"lab.scenario={self.scenario}"])
         cable = self.side.cable if self.side else None
+        machine = dataclasses.replace(
+            self.machine, memory=self.machine.memory * self.tested.greed)
         return qemu.Qemu(
-            machines.qemu_options(self.machine, self.images, cable), kernel,
+            machines.qemu_options(machine, self.images, cable), kernel,
             initramfs, parameters, self.directory, interactive,
             events=ledger.IOMMU_EVENTS.get(self.machine.iommu.get("model"),
                                            ()),
@@ -323,11 +340,12 @@ class Session:
             raise channel.Refused(str(error)) from None
         # QEMU 7.2 keeps NVMe controllers in its memory and thus never reports
         # one as deleted; that it has left the bus is what counts.
-        deadline = time.monotonic() + UNPLUG_PATIENCE
+        patience = UNPLUG_PATIENCE * self.slowness
+        deadline = time.monotonic() + patience
         while topology.present(vm.monitor, drive.name):
             if time.monotonic() > deadline:
                 raise channel.Refused("the guest has not let go of "
-                                      f"'{drive.name}' in {UNPLUG_PATIENCE} s")
+                                      f"'{drive.name}' in {patience} s")
             time.sleep(0.2)
         return []
 
@@ -338,6 +356,12 @@ class Session:
             return True
         if request.word == "route":
             self.verdicts.append(route.parse(request.text))
+            return False
+        if request.word == "after":
+            self.after = channel.fields(request.text)
+            return False
+        if request.word == "tape":
+            self.tape.append(request.text)
             return False
         try:
             if request.word == "where":
@@ -474,11 +498,11 @@ class Session:
     def run(self):
         """The whole run."""
         started = time.monotonic()
-        limit = time_limit(self.machine)
-        self.deadline = started + limit
         self.announce("booting")
         with self.start() as vm:
             self.vm = vm
+            limit = time_limit(self.machine) * self.slowness
+            self.deadline = time.monotonic() + limit
             trouble = self.serve(vm, self.deadline)
             if trouble is None:
                 vm.quit()
@@ -491,6 +515,10 @@ class Session:
                    *self._end_results(vm, trouble, limit),
                    *self._copy_results(), *self._watch_results(),
                    *self._log_results(console)]
+        if trouble is None and self.tested:
+            results += after.judge(self.tested, self.after)
+        if self.tape:
+            (self.directory / TAPE).write_bytes(after.archive(self.tape))
         words = console.partition("Linux version ")[2].split()
         return Outcome(results, self.copies, self.verdicts, self.topology,
                        words[0] if words else "",
