@@ -20,8 +20,9 @@ export ACCEL KERNEL_SRC
 
 # The parts lean on each other and use all processors themselves.
 .NOTPARALLEL:
-.PHONY: help deps tree kernel demo test test-debug p2pctl kunit labs lab bench bench-quick bench-page \
-	bench-kernels shell check series clean distclean need-scenario need-machine
+.PHONY: help deps tree kernel demo test test-debug p2pctl kunit labs lab bench \
+	bench-quick bench-page bench-kernels shell check series clean distclean need-scenario \
+	need-machine kit
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -91,6 +92,9 @@ check: tree ## checkpatch --strict, sparse, W=1, kernel-doc, shellcheck, users o
 
 series: tree ## make the mails of the series in build/series and prove that git am takes them
 	@scripts/series
+
+kit: tree ## pack p2pctl, selftests and a guide for machines with real switches: build/kit
+	@scripts/kit
 
 clean: ## remove what was built; keeps the unpacked stock kernel
 	@scripts/clean
