@@ -10,19 +10,21 @@
 #                               DEBUG=kcsan: with KCSAN instead
 #   MACHINE=, SCENARIO=         for lab and shell; names of files in lab/
 #   TARGET=nvmet                for demo: the NVMe target instead of a copy
+#   CONFIG=small or a file      for deb: another configuration than Debian's
 
 ACCEL ?= tcg
 KERNEL_SRC ?=
 MACHINE ?=
 SCENARIO ?=
 TARGET ?= copy
+CONFIG ?= debian
 export ACCEL KERNEL_SRC
 
 # The parts lean on each other and use all processors themselves.
 .NOTPARALLEL:
 .PHONY: help deps tree kernel demo test test-debug p2pctl kunit labs lab bench \
 	bench-quick bench-page bench-kernels shell check series clean distclean need-scenario \
-	need-machine kit
+	need-machine kit deb
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -92,6 +94,10 @@ check: tree ## checkpatch --strict, sparse, W=1, kernel-doc, shellcheck, users o
 
 series: tree ## make the mails of the series in build/series and prove that git am takes them
 	@scripts/series
+
+deb: tree ## build Debian packages of the kernel with the series: CONFIG=small is quick
+	@scripts/install-deps --for deb
+	@scripts/deb "$(CONFIG)"
 
 kit: tree ## pack p2pctl, selftests and a guide for machines with real switches: build/kit
 	@scripts/kit

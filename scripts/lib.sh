@@ -145,11 +145,45 @@ kernel_version()
 # shellcheck disable=SC2034
 kmake=(ARCH=x86_64 "CC=ccache gcc" "HOSTCC=ccache gcc")
 
+# commit_id: the commit of this repository, "g1234567", with ".changed" if files differ
+# from it; nothing without git.
+commit_id()
+{
+	local commit
+
+	commit=$(git -C "$top" rev-parse --short=7 HEAD 2>/dev/null) || return 0
+	[ -z "$(git -C "$top" status --porcelain)" ] || commit+=.changed
+	printf 'g%s\n' "$commit"
+}
+
+# granted FRAGMENT CONFIG: stops if an option of the fragment is not so in CONFIG,
+# because Kconfig drops what cannot be without a word.
+granted()
+{
+	local fragment=$1 config=$2 line option
+
+	while IFS= read -r line; do
+		case $line in
+		CONFIG_*=*)
+			grep -qxF -- "$line" "$config" ||
+				die "${fragment#"$top/"} asks for $line, but Kconfig does not grant it; add what the option depends on, or remove the line"
+			;;
+		'# CONFIG_'*' is not set')
+			option=${line#\# }
+			option=${option%% *}
+			if grep -q "^$option=" "$config"; then
+				die "${fragment#"$top/"} turns $option off, but another option selects it; remove one of the two"
+			fi
+			;;
+		esac
+	done <"$fragment"
+}
+
 # configure TREE OUT FRAGMENT LOG: makes OUT/.config from allnoconfig and the
 # fragment, and stops if an option of the fragment did not survive.
 configure()
 {
-	local tree=$1 out=$2 fragment=$3 log=$4 line option
+	local tree=$1 out=$2 fragment=$3 log=$4
 
 	# What the configuration depends on besides the fragment: the Kconfig files,
 	# ours among them, and the compiler. Asking Kconfig takes a few seconds.
@@ -159,21 +193,7 @@ configure()
 		tail -n 10 "$log" >&2
 		die "the kernel's configuration failed; the last lines are above, all of them in $log"
 	fi
-	while IFS= read -r line; do
-		case $line in
-		CONFIG_*=*)
-			grep -qxF -- "$line" "$out/.new/config" ||
-				die "${fragment#"$top/"} asks for $line, but Kconfig does not grant it; add what the option depends on, or remove the line"
-			;;
-		'# CONFIG_'*' is not set')
-			option=${line#\# }
-			option=${option%% *}
-			if grep -q "^$option=" "$out/.new/config"; then
-				die "${fragment#"$top/"} turns $option off, but another option selects it; remove one of the two"
-			fi
-			;;
-		esac
-	done <"$fragment"
+	granted "$fragment" "$out/.new/config"
 	cmp -s "$out/.new/config" "$out/.config" ||
 		cp "$out/.new/config" "$out/.config"
 }
