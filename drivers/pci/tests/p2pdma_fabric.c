@@ -263,10 +263,11 @@ static enum pci_p2pdma_map_type fabric_map_type(struct p2pdma_provider *mem,
 	struct fabric_provider *provider = to_fabric(mem);
 	unsigned int i;
 
-	provider->asked++;
+	/* Counted for tests that ask from one thread */
+	data_race(provider->asked++);
 	for (i = 0; i < FABRIC_CLIENTS; i++)
 		if (client == &provider->fabric->client[i]->dev)
-			return provider->type[i];
+			return READ_ONCE(provider->type[i]);
 
 	return PCI_P2PDMA_MAP_NOT_SUPPORTED;
 }
@@ -456,7 +457,7 @@ struct device *fabric_client(struct fabric *fabric, unsigned int client)
 void fabric_set(struct fabric *fabric, unsigned int provider,
 		unsigned int client, enum pci_p2pdma_map_type type)
 {
-	fabric->provider[provider].type[client] = type;
+	WRITE_ONCE(fabric->provider[provider].type[client], type);
 	p2pdma_routes_changed();
 }
 

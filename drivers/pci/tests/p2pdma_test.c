@@ -47,6 +47,7 @@
 #include <linux/namei.h>
 #include <linux/panic.h>
 #include <linux/pci.h>
+#include <linux/printk.h>
 #include <linux/processor.h>
 #include <linux/sizes.h>
 #include <linux/string.h>
@@ -350,6 +351,19 @@ ssize_t p2p_read(struct kunit *test, struct vfsmount *mnt, const char *path,
 	return len;
 }
 
+/* 0 or the error that the writer gets */
+int p2p_write(struct kunit *test, struct vfsmount *mnt, const char *path,
+	      const char *text)
+{
+	struct file *file = p2p_open(test, mnt, path, O_WRONLY);
+	ssize_t len, size = strlen(text);
+	loff_t pos = 0;
+
+	len = kernel_write(file, text, size, &pos);
+	kunit_release_action(test, p2p_close, file);
+	return len == size ? 0 : len;
+}
+
 /* Memory of a process, for what takes addresses of user space */
 char __user *p2p_user_memory(struct kunit *test, size_t size)
 {
@@ -386,46 +400,93 @@ unsigned int p2p_log_count(struct kmsg_dump_iter *iter, const char *a,
 	return n;
 }
 
+static void loglevel_back(void *level)
+{
+	console_loglevel = *(int *)level;
+}
+
+/*
+ * Nothing less serious than @level goes to the console until the test ends, or
+ * p2p_loud() is called.  It is in the log all the same, and a console takes most
+ * of the time of whoever says the same ten thousand times.
+ */
+void p2p_quiet(struct kunit *test, int level)
+{
+	static int before;
+
+	before = console_loglevel;
+	KUNIT_ASSERT_EQ(test, kunit_add_action(test, loglevel_back, &before), 0);
+	console_loglevel = level + 1;
+}
+
+/* The opposite, before something is said that must be seen */
+void p2p_loud(void)
+{
+	console_loglevel = max(console_loglevel, CONSOLE_LOGLEVEL_DEFAULT);
+}
+
 /* What the administrator allows ------------------------------------------- */
 
 /* 0 or the error that the writer gets */
 int p2p_allow(struct kunit *test, const char *text)
 {
-	struct file *file = p2p_open(test, test->priv, HOST_BRIDGES, O_WRONLY);
-	ssize_t len, size = strlen(text);
-	loff_t pos = 0;
+	return p2p_write(test, test->priv, HOST_BRIDGES, text);
+}
 
-	len = kernel_write(file, text, size, &pos);
-	kunit_release_action(test, p2p_close, file);
-	return len == size ? 0 : len;
+/* Device nodes ------------------------------------------------------------ */
+
+/* Make node @name in @mnt for a number */
+void p2p_mknod(struct kunit *test, struct vfsmount *mnt, const char *name,
+	       dev_t dev)
+{
+	struct inode *dir = d_inode(mnt->mnt_root);
+	struct dentry *dentry;
+	int error;
+
+	inode_lock(dir);
+	dentry = lookup_one_len(name, mnt->mnt_root, strlen(name));
+	error = PTR_ERR_OR_ZERO(dentry);
+	if (!error) {
+		error = vfs_mknod(&nop_mnt_idmap, dir, dentry, S_IFCHR | 0666,
+				  dev);
+		dput(dentry);
+	}
+	inode_unlock(dir);
+	KUNIT_ASSERT_EQ(test, error, 0);
+}
+
+/* The number that a file "dev" in sysfs tells */
+dev_t p2p_dev(struct kunit *test, const char *path)
+{
+	unsigned int major, minor;
+	char dev[32];
+	int n;
+
+	p2p_read(test, test->priv, path, dev, sizeof(dev));
+	n = sscanf(dev, "%u:%u", &major, &minor);
+	KUNIT_ASSERT_EQ(test, n, 2);
+	return MKDEV(major, minor);
 }
 
 /* /dev/pci-p2pdma, by a node with its number */
 struct file *p2p_open_query(struct kunit *test)
 {
 	struct vfsmount *mnt = p2p_mount(test, "ramfs");
-	struct inode *dir = d_inode(mnt->mnt_root);
-	unsigned int major, minor;
-	struct dentry *dentry;
-	int error, n;
-	char dev[32];
 
-	p2p_read(test, test->priv, "class/misc/pci-p2pdma/dev", dev,
-		 sizeof(dev));
-	n = sscanf(dev, "%u:%u", &major, &minor);
-	KUNIT_ASSERT_EQ(test, n, 2);
-
-	inode_lock(dir);
-	dentry = lookup_one_len("query", mnt->mnt_root, strlen("query"));
-	error = PTR_ERR_OR_ZERO(dentry);
-	if (!error) {
-		error = vfs_mknod(&nop_mnt_idmap, dir, dentry, S_IFCHR | 0444,
-				  MKDEV(major, minor));
-		dput(dentry);
-	}
-	inode_unlock(dir);
-	KUNIT_ASSERT_EQ(test, error, 0);
+	p2p_mknod(test, mnt, "query", p2p_dev(test, "class/misc/pci-p2pdma/dev"));
 	return p2p_open(test, mnt, "query", O_RDONLY);
+}
+
+/* /dev/p2pmem/ADDRESS of a provider, by a node with its number */
+struct file *p2p_open_memory(struct kunit *test, struct pci_dev *provider)
+{
+	struct vfsmount *mnt = p2p_mount(test, "ramfs");
+	char path[64];
+
+	snprintf(path, sizeof(path), "class/pci_p2pmem/%s/dev",
+		 pci_name(provider));
+	p2p_mknod(test, mnt, "memory", p2p_dev(test, path));
+	return p2p_open(test, mnt, "memory", O_RDWR);
 }
 
 /* A question as a program puts it; the answer replaces it */

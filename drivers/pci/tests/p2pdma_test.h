@@ -82,12 +82,20 @@ struct file *p2p_open(struct kunit *test, struct vfsmount *mnt,
 		      const char *path, int flags);
 ssize_t p2p_read(struct kunit *test, struct vfsmount *mnt, const char *path,
 		 char *buf, size_t size);
+int p2p_write(struct kunit *test, struct vfsmount *mnt, const char *path,
+	      const char *text);
 char __user *p2p_user_memory(struct kunit *test, size_t size);
 void p2p_log_mark(struct kmsg_dump_iter *iter);
 unsigned int p2p_log_count(struct kmsg_dump_iter *iter, const char *a,
 			   const char *b, const char *c);
+void p2p_quiet(struct kunit *test, int level);
+void p2p_loud(void);
 int p2p_allow(struct kunit *test, const char *text);
+void p2p_mknod(struct kunit *test, struct vfsmount *mnt, const char *name,
+	       dev_t dev);
+dev_t p2p_dev(struct kunit *test, const char *path);
 struct file *p2p_open_query(struct kunit *test);
+struct file *p2p_open_memory(struct kunit *test, struct pci_dev *provider);
 long p2p_query(struct kunit *test, struct file *file, char __user *user,
 	       struct pci_p2pdma_query *q);
 struct pci_p2pdma_function p2p_function(const struct pci_dev *pdev);
