@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit tests of peer-to-peer DMA when memory is short: what programs have, and
+ * the drivers that import it; and what is mapped by an IOMMU.
+ *
+ * Each allocation inside a call fails in turn, until none does (p2pdma_fault.c):
+ * mapping p2pmem/allocate and touching what was mapped, a file descriptor from
+ * the device node, attaching to a dma-buf and mapping it, and scatterlists and
+ * MMIO behind the IOMMU of a fabric that is not PCI (p2pdma_fabric.h).
+ */
+#include <kunit/resource.h>
+#include <kunit/test.h>
+
+#include <linux/dma-buf.h>
+#include <linux/dma-mapping.h>
+#include <linux/fdtable.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/module.h>
+#include <linux/pci.h>
+#include <linux/scatterlist.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "../p2pdma.h"
+#include "../p2pdma_buffer.h"
+#include "p2pdma_fabric.h"
+#include "p2pdma_fault.h"
+#include "p2pdma_test.h"
+
+MODULE_IMPORT_NS(DMA_BUF);
+
+#define PAGES		(FAULT_MEMORY / PAGE_SIZE)
+
+/* Memory of processes ------------------------------------------------------- */
+
+/* Every other page is somebody else's */
+static void prepare_fragments(struct fault_bench *b)
+{
+	unsigned int i;
+
+	fault_provide(b);
+	if (!b->held)
+		b->held = kunit_kcalloc(b->test, PAGES, sizeof(*b->held),
+					GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(b->test, b->held);
+	for (i = 0; i < PAGES; i++)
+		b->held[i] = pci_alloc_p2pmem(b->mem, PAGE_SIZE);
+	for (i = 0; i < PAGES; i++) {
+		if (!b->held[i] || PFN_DOWN(virt_to_phys(b->held[i])) % 2)
+			continue;
+		pci_free_p2pmem(b->mem, b->held[i], PAGE_SIZE);
+		b->held[i] = NULL;
+	}
+}
+
+static void finish_fragments(struct fault_bench *b)
+{
+	unsigned int i;
+
+	for (i = 0; i < PAGES; i++)
+		if (b->held[i])
+			pci_free_p2pmem(b->mem, b->held[i], PAGE_SIZE);
+	fault_provide_no_more(b);
+}
+
+static int call_buffer(struct fault_bench *b)
+{
+	b->dmabuf = p2pdma_dmabuf_create(fault_provider(b), SZ_1M, O_RDWR, false);
+	return PTR_ERR_OR_ZERO(b->dmabuf);
+}
+
+static void undo_buffer(struct fault_bench *b)
+{
+	KUNIT_EXPECT_EQ(b->test, p2pdma_pool_available(&fault_provider(b)->pool),
+			FAULT_MEMORY / (b->held ? 2 : 1) - SZ_1M);
+	dma_buf_put(b->dmabuf);
+}
+
+static void prepare_file(struct fault_bench *b)
+{
+	char *dir = kobject_get_path(&b->mem->dev.kobj, GFP_KERNEL);
+	char *path = kasprintf(GFP_KERNEL, "%s/p2pmem/allocate", dir);
+
+	kfree(dir);
+	KUNIT_ASSERT_NOT_NULL(b->test, path);
+	b->file = file_open_root_mnt(b->test->priv, path, O_RDWR, 0);
+	kfree(path);
+	KUNIT_ASSERT_FALSE(b->test, IS_ERR(b->file));
+}
+
+static void prepare_mmap(struct fault_bench *b)
+{
+	fault_provide(b);
+	prepare_file(b);
+}
+
+static int call_map_file(struct fault_bench *b)
+{
+	/* Not of a size that large entries map alone */
+	b->addr = vm_mmap(b->file, 0, SZ_2M + SZ_64K, PROT_READ | PROT_WRITE,
+			  MAP_SHARED, 0);
+	return IS_ERR_VALUE(b->addr) ? b->addr : 0;
+}
+
+static void undo_map_file(struct fault_bench *b)
+{
+	vm_munmap(b->addr, SZ_2M + SZ_64K);
+}
+
+/* As I/O does it, at both ends; what was mapped goes if that fails */
+static int call_touch(struct fault_bench *b)
+{
+	unsigned long at[] = { 0, SZ_2M + SZ_32K };
+	int error = call_map_file(b);
+	struct page *page;
+	unsigned int i;
+
+	for (i = 0; !error && i < ARRAY_SIZE(at); i++) {
+		error = pin_user_pages_fast(b->addr + at[i], 1,
+					    FOLL_WRITE | FOLL_PCI_P2PDMA, &page);
+		if (error == 1) {
+			unpin_user_page(page);
+			error = 0;
+		} else {
+			undo_map_file(b);
+		}
+	}
+	return error;
+}
+
+static void finish_mmap(struct fault_bench *b)
+{
+	p2p_close(b->file);
+	fault_provide_no_more(b);
+}
+
+static void prepare_node(struct fault_bench *b)
+{
+	struct pci_p2pdma_alloc want = {
+		.size = sizeof(want),
+		.fd_flags = O_RDWR | O_CLOEXEC,
+		.length = SZ_1M,
+	};
+
+	fault_provide(b);
+	b->file = p2p_open_memory(b->test, b->mem);
+	KUNIT_ASSERT_EQ(b->test, copy_to_user(b->user, &want, sizeof(want)), 0);
+}
+
+static int call_node(struct fault_bench *b)
+{
+	b->fd = vfs_ioctl(b->file, PCI_P2PDMA_IOC_ALLOC,
+			  (unsigned long)b->user);
+	return min(b->fd, 0);
+}
+
+static void undo_node(struct fault_bench *b)
+{
+	KUNIT_EXPECT_EQ(b->test, close_fd(b->fd), 0);
+}
+
+static void finish_node(struct fault_bench *b)
+{
+	kunit_release_action(b->test, p2p_close, b->file);
+	fault_provide_no_more(b);
+}
+
+/* Importers ----------------------------------------------------------------- */
+
+static void let_go(struct dma_buf_attachment *attach)
+{
+}
+
+static const struct dma_buf_attach_ops importer_ops = {
+	.allow_peer2peer = true,
+	.move_notify = let_go,
+};
+
+static void prepare_buffer(struct fault_bench *b)
+{
+	prepare_fragments(b);
+	KUNIT_ASSERT_EQ(b->test, call_buffer(b), 0);
+}
+
+static int call_attach(struct fault_bench *b)
+{
+	b->attach = dma_buf_dynamic_attach(b->dmabuf, &b->nic->dev,
+					   &importer_ops, b);
+	return PTR_ERR_OR_ZERO(b->attach);
+}
+
+static void undo_attach(struct fault_bench *b)
+{
+	dma_buf_detach(b->dmabuf, b->attach);
+}
+
+static void finish_buffer(struct fault_bench *b)
+{
+	undo_buffer(b);
+	fault_settle();
+	finish_fragments(b);
+}
+
+static void prepare_import(struct fault_bench *b)
+{
+	prepare_buffer(b);
+	KUNIT_ASSERT_EQ(b->test, call_attach(b), 0);
+}
+
+static int call_import(struct fault_bench *b)
+{
+	b->sgt = dma_buf_map_attachment_unlocked(b->attach, DMA_BIDIRECTIONAL);
+	return PTR_ERR_OR_ZERO(b->sgt);
+}
+
+static void undo_import(struct fault_bench *b)
+{
+	struct scatterlist *sg;
+	unsigned int i;
+
+	for_each_sgtable_dma_sg(b->sgt, sg, i)
+		KUNIT_EXPECT_EQ(b->test, sg_dma_address(sg) + FAULT_BUS_OFFSET,
+				sg_phys(sg));
+	dma_buf_unmap_attachment_unlocked(b->attach, b->sgt, DMA_BIDIRECTIONAL);
+}
+
+static void finish_import(struct fault_bench *b)
+{
+	undo_attach(b);
+	finish_buffer(b);
+}
+
+/* Behind an IOMMU ----------------------------------------------------------- */
+
+static void prepare_register(struct fault_bench *b)
+{
+	fabric_unregister(&b->fabric->provider[2]);
+}
+
+static int call_register(struct fault_bench *b)
+{
+	return p2pdma_provider_register(&b->fabric->provider[2].mem);
+}
+
+static void undo_register(struct fault_bench *b)
+{
+	p2pdma_provider_unregister(&b->fabric->provider[2].mem);
+}
+
+/* One provider is reached directly, the other one through the IOMMU */
+static void prepare_table(struct fault_bench *b)
+{
+	struct scatterlist *sg;
+	unsigned int i;
+
+	fabric_set(b->fabric, 0, 0, PCI_P2PDMA_MAP_BUS_ADDR);
+	fabric_set(b->fabric, 1, 0, PCI_P2PDMA_MAP_THRU_HOST_BRIDGE);
+	KUNIT_ASSERT_EQ(b->test, sg_alloc_table(&b->table, 16, GFP_KERNEL), 0);
+	for_each_sgtable_sg(&b->table, sg, i)
+		sg_set_page(sg, fabric_page(b->fabric, i % 2, 3 * i), SZ_8K, 0);
+}
+
+static int call_table(struct fault_bench *b)
+{
+	/* Verdicts are asked for again */
+	p2pdma_routes_changed();
+	return dma_map_sgtable(fabric_client(b->fabric, 0), &b->table,
+			       DMA_BIDIRECTIONAL, 0);
+}
+
+static void undo_table(struct fault_bench *b)
+{
+	dma_unmap_sgtable(fabric_client(b->fabric, 0), &b->table,
+			  DMA_BIDIRECTIONAL, 0);
+}
+
+static void finish_table(struct fault_bench *b)
+{
+	struct scatterlist *sg;
+	unsigned int i;
+
+	for_each_sgtable_sg(&b->table, sg, i) {
+		KUNIT_EXPECT_FALSE(b->test, sg_dma_is_bus_address(sg));
+		KUNIT_EXPECT_EQ(b->test, sg->length, SZ_8K);
+	}
+	sg_free_table(&b->table);
+}
+
+static void prepare_resource(struct fault_bench *b)
+{
+	fabric_set(b->fabric, 1, 0, PCI_P2PDMA_MAP_THRU_HOST_BRIDGE);
+}
+
+static int call_resource(struct fault_bench *b)
+{
+	struct device *dev = fabric_client(b->fabric, 0);
+
+	p2pdma_routes_changed();
+	b->dma = dma_map_resource(dev, page_to_phys(fabric_page(b->fabric, 1, 5)),
+				  SZ_64K, DMA_BIDIRECTIONAL, 0);
+	return dma_mapping_error(dev, b->dma);
+}
+
+static void undo_resource(struct fault_bench *b)
+{
+	dma_unmap_resource(fabric_client(b->fabric, 0), b->dma, SZ_64K,
+			   DMA_BIDIRECTIONAL, 0);
+}
+
+static const struct fault_entry entries[] = {
+	{ "buffer", .prepare = fault_provide, .call = call_buffer,
+	  .undo = undo_buffer, .finish = fault_provide_no_more, .least = 5 },
+	{ "buffer of fragments", .prepare = prepare_fragments,
+	  .call = call_buffer, .undo = undo_buffer,
+	  .finish = finish_fragments, .least = 6 },
+	{ "mmap", .prepare = prepare_mmap, .call = call_map_file,
+	  .undo = undo_map_file, .finish = finish_mmap, .least = 6 },
+	{ "mmap and touch", .prepare = prepare_mmap, .call = call_touch,
+	  .undo = undo_map_file, .finish = finish_mmap, .least = 8 },
+	{ "file descriptor", .prepare = prepare_node, .call = call_node,
+	  .undo = undo_node, .finish = finish_node, .least = 5 },
+	{ "attach", .prepare = prepare_buffer, .call = call_attach,
+	  .undo = undo_attach, .finish = finish_buffer, .least = 1 },
+	{ "import", .prepare = prepare_import, .call = call_import,
+	  .undo = undo_import, .finish = finish_import, .least = 2 },
+	{ "register", true, .prepare = prepare_register,
+	  .call = call_register, .undo = undo_register, .least = 1 },
+	{ "map list by an IOMMU", true, .prepare = prepare_table,
+	  .call = call_table, .undo = undo_table, .finish = finish_table,
+	  .least = 1 },
+	{ "map resource by an IOMMU", true, .prepare = prepare_resource,
+	  .call = call_resource, .undo = undo_resource, .least = 1 },
+};
+
+KUNIT_ARRAY_PARAM(entry, entries, fault_entry_name);
+
+static struct kunit_case p2pdma_fail_nth_user_cases[] = {
+	KUNIT_CASE_PARAM_ATTR(fault_each, entry_gen_params,
+			      {.speed = KUNIT_SPEED_SLOW}),
+	KUNIT_CASE_SLOW(fault_nothing_leaked),
+	KUNIT_CASE(p2p_has_not_complained),
+	{}
+};
+
+static struct kunit_suite p2pdma_fail_nth_user_suite = {
+	.name = "p2pdma_fail_nth_user",
+	.suite_init = p2p_suite_init,
+	.suite_exit = p2p_suite_exit,
+	.init = p2p_case_init,
+	.exit = p2p_case_exit,
+	.test_cases = p2pdma_fail_nth_user_cases,
+};
+
+kunit_test_suite(p2pdma_fail_nth_user_suite);
+
+MODULE_DESCRIPTION("KUnit tests of peer-to-peer memory of programs when memory is short");
+MODULE_LICENSE("GPL");
