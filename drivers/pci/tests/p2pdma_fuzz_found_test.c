@@ -215,7 +215,7 @@ static void lie(struct fuzz *f, struct finding *w)
 
 static bool in_window(struct finding *w, u64 start, u64 size)
 {
-	return start >= w->window->start &&
+	return size <= resource_size(w->window) && start >= w->window->start &&
 	       start - w->window->start <= resource_size(w->window) - size;
 }
 

@@ -17,11 +17,8 @@
  *                             ├─ 01.0 dn1 ── nic     the client
  *                             └─ 02.0 dn2 ── up1 ─── dn3 ── ssd  BAR 0 4 MiB
  *
- * Nothing answers behind the BARs, so that no pattern can be written there.  A
- * shadow of the window of the host bridge takes its place, a word for each page:
- * whoever gets memory writes the mark of this very allocation to each of its
- * pages, which must be blank, and blanks them before he frees it, which must bear
- * that mark still.  Pages that two have, or that one has twice, are seen by it.
+ * Each page bears the mark of the very allocation that it is part of, in a shadow
+ * of the memory (p2pdma_shadow.h).
  *
  * On a fabric that is not PCI (p2pdma_fabric.h) threads map lists of two providers
  * and use a third one, without struct pages, that is registered and taken away a
@@ -35,7 +32,6 @@
 #include <kunit/resource.h>
 #include <kunit/test.h>
 
-#include <linux/atomic.h>
 #include <linux/completion.h>
 #include <linux/delay.h>
 #include <linux/dma-mapping.h>
@@ -53,11 +49,11 @@
 
 #include "../p2pdma.h"
 #include "p2pdma_fabric.h"
+#include "p2pdma_shadow.h"
 #include "p2pdma_test.h"
 
 #define THREADS		3
 #define HELD		8
-#define WINDOW		SZ_64M
 #define BUS_OFFSET	SZ_2G
 
 /* How often the switch above a provider goes, rather than its driver */
@@ -72,7 +68,7 @@ MODULE_PARM_DESC(cycles, "How often providers are taken away (default: 1000)");
 
 static const struct pci_kunit_node bench[] = {
 	{ "host", NULL, PCI_KUNIT_HOST_BRIDGE, INTEL_HOST(UNLISTED),
-	  .window = WINDOW, .bus_offset = BUS_OFFSET },
+	  .window = SZ_64M, .bus_offset = BUS_OFFSET },
 	{ "rp0", "host", PCI_KUNIT_ROOT_PORT, .devfn = PCI_DEVFN(1, 0) },
 	{ "up0", "rp0", PCI_KUNIT_UPSTREAM_PORT },
 	{ "dn0", "up0", PCI_KUNIT_DOWNSTREAM_PORT, .devfn = PCI_DEVFN(0, 0) },
@@ -152,7 +148,6 @@ struct worker {
  * @test: the test
  * @tree: the PCI tree, or NULL
  * @nic: the client
- * @base: physical address of the first page of the shadow
  * @shadow: marks of the pages
  * @fabric: the fabric, or NULL
  * @guest: provider of the fabric that comes and goes; NULL while it does
@@ -163,8 +158,7 @@ struct storm {
 	struct kunit *test;
 	struct pci_kunit_tree *tree;
 	struct pci_dev *nic;
-	phys_addr_t base;
-	atomic_t *shadow;
+	struct shadow *shadow;
 	struct fabric *fabric;
 	struct p2pdma_provider __rcu *guest;
 	bool stop;
@@ -221,47 +215,26 @@ static struct storm *storm_create(struct kunit *test)
 	return storm;
 }
 
-static void rcu_as_ever(void *test)
-{
-	p2p_write(test, ((struct kunit *)test)->priv, "kernel/rcu_expedited",
-		  "0");
-}
-
-/* A provider ends with several grace periods: a thousand ends take a while */
-static void hurry_rcu(struct kunit *test)
-{
-	KUNIT_ASSERT_EQ(test, p2p_write(test, test->priv,
-					"kernel/rcu_expedited", "1"), 0);
-	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, rcu_as_ever, test),
-			0);
-}
-
 /* A PCI tree ---------------------------------------------------------------- */
-
-static void mark(struct worker *w, void *addr, size_t size, int from, int to,
-		 unsigned long *wrong)
-{
-	unsigned long page, n = DIV_ROUND_UP(size, PAGE_SIZE);
-
-	page = (virt_to_phys(addr) - w->storm->base) >> PAGE_SHIFT;
-	for (; n; n--, page++)
-		if (page >= WINDOW >> PAGE_SHIFT ||
-		    atomic_cmpxchg(&w->storm->shadow[page], from, to) != from)
-			++*wrong;
-}
 
 static void mark_all(struct worker *w, const struct held *h, bool mine)
 {
 	int from = mine ? 0 : h->mark, to = mine ? h->mark : 0;
-	unsigned long *wrong = mine ? &w->taken : &w->lost;
+	struct shadow *shadow = w->storm->shadow;
+	unsigned long wrong = 0;
 	struct scatterlist *sg;
 	unsigned int i;
 
 	if (!h->sgl)
-		mark(w, h->addr, h->size, from, to, wrong);
+		wrong = shadow_mark(shadow, h->addr, h->size, from, to);
 	else
 		for_each_sg(h->sgl, sg, h->nr, i)
-			mark(w, sg_virt(sg), sg->length, from, to, wrong);
+			wrong += shadow_mark(shadow, sg_virt(sg), sg->length,
+					     from, to);
+	if (mine)
+		w->taken += wrong;
+	else
+		w->lost += wrong;
 }
 
 static void let_go(struct worker *w, struct held *h)
@@ -543,24 +516,17 @@ static void expect_calm(struct storm *storm, s64 longest, unsigned int done)
 static void providers_come_and_go(struct kunit *test)
 {
 	struct storm *storm = storm_create(test);
-	struct resource *window;
 	struct pci_dev *mem;
 	s64 longest = 0;
 	unsigned int i;
 	ktime_t begun;
 
-	hurry_rcu(test);
-	storm->shadow = kunit_kcalloc(test, WINDOW >> PAGE_SHIFT,
-				      sizeof(*storm->shadow), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, storm->shadow);
+	p2p_hurry_rcu(test);
 	storm->tree = PCI_KUNIT_CREATE(test, bench);
 	storm->nic = pci_kunit_bind(storm->tree, "nic");
 	mem = offer(storm, "mem");
 	offer(storm, "ssd");
-	for (window = &mem->resource[0]; window->parent->parent; )
-		window = window->parent;
-	storm->base = window->start;
-	KUNIT_ASSERT_EQ(test, resource_size(window), WINDOW);
+	storm->shadow = shadow_create(test, mem, 0);
 	KUNIT_ASSERT_EQ(test, p2p_ask(storm->tree, mem, "nic"), DISTANCE_MEM);
 
 	start_threads(storm, work);
@@ -572,9 +538,7 @@ static void providers_come_and_go(struct kunit *test)
 	kunit_release_action(test, stop_threads, storm);
 
 	expect_calm(storm, longest, i);
-	for (i = 0; i < WINDOW >> PAGE_SHIFT; i++)
-		KUNIT_ASSERT_EQ_MSG(test, atomic_read(&storm->shadow[i]), 0,
-				    "page %u", i);
+	shadow_expect_blank(test, storm->shadow);
 	expect_whole(test, pci_kunit_dev(storm->tree, "mem"), SZ_8M);
 	expect_whole(test, pci_kunit_dev(storm->tree, "ssd"), SZ_4M);
 }
@@ -671,7 +635,7 @@ static void any_provider_comes_and_goes(struct kunit *test)
 	unsigned int i;
 	ktime_t begun;
 
-	hurry_rcu(test);
+	p2p_hurry_rcu(test);
 	storm->fabric = fabric_create(test, FABRIC_NO_PAGES, BUS_OFFSET);
 	fabric_set_all(storm->fabric, PCI_P2PDMA_MAP_BUS_ADDR);
 	guest = &storm->fabric->provider[2].mem;

@@ -425,6 +425,23 @@ void p2p_loud(void)
 	console_loglevel = max(console_loglevel, CONSOLE_LOGLEVEL_DEFAULT);
 }
 
+/* Grace periods ----------------------------------------------------------- */
+
+static void rcu_as_ever(void *test)
+{
+	p2p_write(test, ((struct kunit *)test)->priv, "kernel/rcu_expedited",
+		  "0");
+}
+
+/* A provider ends with several grace periods: a thousand ends take a while */
+void p2p_hurry_rcu(struct kunit *test)
+{
+	KUNIT_ASSERT_EQ(test, p2p_write(test, test->priv,
+					"kernel/rcu_expedited", "1"), 0);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, rcu_as_ever, test),
+			0);
+}
+
 /* What the administrator allows ------------------------------------------- */
 
 /* 0 or the error that the writer gets */

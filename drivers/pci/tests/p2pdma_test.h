@@ -90,6 +90,7 @@ unsigned int p2p_log_count(struct kmsg_dump_iter *iter, const char *a,
 			   const char *b, const char *c);
 void p2p_quiet(struct kunit *test, int level);
 void p2p_loud(void);
+void p2p_hurry_rcu(struct kunit *test);
 int p2p_allow(struct kunit *test, const char *text);
 void p2p_mknod(struct kunit *test, struct vfsmount *mnt, const char *name,
 	       dev_t dev);
