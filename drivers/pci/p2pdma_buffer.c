@@ -25,6 +25,12 @@
  * the other half of a large entry that a munmap() cut, the page tables that
  * fork() does not copy.
  *
+ * Zeros.  Whoever is handed memory finds zeros in it, written by the processor
+ * before anybody else knows of the buffer.  Not when it is given back: what a
+ * buffer gets may as well have been a driver's, such as the NVMe target's with the
+ * data of its hosts, or be what an earlier life of the provider has left.  Drivers
+ * that allocate for themselves know what they want to write, and wait for nothing.
+ *
  * Giving back.  A page returns to the pool when nobody can map it any more:
  *
  *  - when the last file descriptor and mapping of the dma-buf is gone;
@@ -43,7 +49,8 @@
  * tables.  It may be held while memory is allocated.
  *
  * What must never happen: a page in the pool that a page table or a device
- * knows; a cacheable mapping of device memory.
+ * knows; a cacheable mapping of device memory; a zero of ours that arrives after
+ * what the new holder has written.
  */
 #include <linux/bitmap.h>
 #include <linux/dcache.h>
@@ -53,14 +60,30 @@
 #include <linux/io.h>
 #include <linux/limits.h>
 #include <linux/log2.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
+#include <linux/moduleparam.h>
 #include <linux/overflow.h>
 #include <linux/pfn_t.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 
 #include "p2pdma.h"
 #include "p2pdma_buffer.h"
 #include "p2pdma_fast.h"
+
+#undef MODULE_PARAM_PREFIX
+#define MODULE_PARAM_PREFIX "pci_p2pdma."
+
+static bool zero = true;
+module_param(zero, bool, 0644);
+MODULE_PARM_DESC(zero,
+		 "Write zeros to peer-to-peer memory before user space gets it (default: yes)");
+
+/* Bytes to zero at a time */
+#define ZERO_STEP	SZ_64K
 
 /* Pages that a large page table entry maps */
 #define LARGE_PAGES	BIT(PMD_SHIFT - PAGE_SHIFT)
@@ -198,6 +221,45 @@ static bool fill(struct p2pdma_buffer *buffer)
 }
 
 /*
+ * The processor's writes are posted.  What a peer writes to the same place by a
+ * shorter path could be there before a zero that is still under way, and be lost.
+ * What is read back comes after all that was written before.
+ */
+static void zero_some(void __iomem *mem, size_t size)
+{
+	size_t i;
+
+	for (i = 0; i < size; i += sizeof(u64))
+		__raw_writeq(0, mem + i);
+
+	/* Out of the write-combining buffers, before the read */
+	wmb();
+	__raw_readq(mem + size - sizeof(u64));
+}
+
+/* Device memory is slow: let others run, and who is killed give up */
+static int zero_all(struct p2pdma_buffer *buffer)
+{
+	size_t size, done, step;
+	void __iomem *mem;
+	unsigned int i;
+
+	for (i = 0; i < buffer->nr_pieces; i++) {
+		mem = (void __force __iomem *)buffer->piece[i].addr;
+		size = buffer->piece[i].pages << PAGE_SHIFT;
+		for (done = 0; done < size; done += step) {
+			if (fatal_signal_pending(current))
+				return -EINTR;
+			step = min_t(size_t, size - done, ZERO_STEP);
+			zero_some(mem + done, step);
+			cond_resched();
+		}
+	}
+
+	return 0;
+}
+
+/*
  * Let go of pages that are an allocation of the pool.  What somebody holds a
  * reference to comes home by itself; the sum tells whether there is such a page.
  * (The pool looks at pages in the middle only if there were references before of
@@ -280,14 +342,17 @@ static void return_pages(struct p2pdma_buffer *buffer, unsigned long first,
  * @p2p: the provider, which the caller keeps from ending
  * @size: number of bytes, rounded up to whole pages
  *
+ * The memory holds zeros, unless the parameter pci_p2pdma.zero is off.
+ *
  * Context: process context, may sleep.
  * Return: the buffer, or an error: -EINVAL if @size is zero, -ENOMEM if that
- * many pages are not free.
+ * many pages are not free, -EINTR if the caller has been killed meanwhile.
  */
 struct p2pdma_buffer *p2pdma_buffer_create(struct pci_p2pdma *p2p, size_t size)
 {
 	unsigned long pages = DIV_ROUND_UP_ULL(size, PAGE_SIZE);
 	struct p2pdma_buffer *buffer;
+	int error = 0;
 
 	if (!pages)
 		return ERR_PTR(-EINVAL);
@@ -305,9 +370,13 @@ struct p2pdma_buffer *p2pdma_buffer_create(struct pci_p2pdma *p2p, size_t size)
 	buffer->pages = pages;
 	buffer->returned = kvcalloc(BITS_TO_LONGS(pages), sizeof(long),
 				    GFP_KERNEL);
-	if (!buffer->returned || !fill(buffer)) {
+	if (!buffer->returned || !fill(buffer))
+		error = -ENOMEM;
+	else if (READ_ONCE(zero))
+		error = zero_all(buffer);
+	if (error) {
 		p2pdma_buffer_destroy(buffer);
-		return ERR_PTR(-ENOMEM);
+		return ERR_PTR(error);
 	}
 
 	return buffer;

@@ -197,7 +197,8 @@ static const struct dma_buf_ops dmabuf_ops = {
  *
  * Context: process context, may sleep.
  * Return: the dma-buf, or an error: -EINVAL if @size is zero, -ENOMEM if that
- * many pages are not free, or one of dma_buf_export().
+ * many pages are not free, -EINTR if the caller has been killed meanwhile, or one
+ * of dma_buf_export().
  */
 struct dma_buf *p2pdma_dmabuf_create(struct pci_p2pdma *p2p, size_t size,
 				     int flags, bool for_mappings)

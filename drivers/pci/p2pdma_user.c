@@ -54,7 +54,8 @@ void pci_p2pdma_page_free(struct page *page)
  *
  * Context: process context under mmap_lock, with the sysfs file active.
  * Return: 0; -EINVAL for a private mapping or an offset; -ENODEV if the device
- * provides no memory; -ENOMEM if not enough is free.
+ * provides no memory; -ENOMEM if not enough is free; -EINTR if the caller has been
+ * killed meanwhile.
  */
 int pci_p2pdma_mmap(struct pci_dev *pdev, struct vm_area_struct *vma)
 {

@@ -450,6 +450,12 @@ int p2p_allow(struct kunit *test, const char *text)
 	return p2p_write(test, test->priv, HOST_BRIDGES, text);
 }
 
+/* Whether what user space gets is zeroed; 0 or the error that the writer gets */
+int p2p_zero(struct kunit *test, const char *text)
+{
+	return p2p_write(test, test->priv, ZERO, text);
+}
+
 /* Device nodes ------------------------------------------------------------ */
 
 /* Make node @name in @mnt for a number */
@@ -611,6 +617,9 @@ static u8 cpu_family;
 /* What the administrator had allowed when the running case began */
 static char allowed_before[SZ_1K];
 
+/* And whether user space was to get zeros */
+static char zero_before[4];
+
 int p2p_suite_init(struct kunit_suite *suite)
 {
 	int i;
@@ -635,12 +644,16 @@ int p2p_case_init(struct kunit *test)
 	test->priv = p2p_mount(test, "sysfs");
 	p2p_read(test, test->priv, HOST_BRIDGES, allowed_before,
 		 sizeof(allowed_before));
-	return p2p_allow(test, "none");
+	p2p_read(test, test->priv, ZERO, zero_before, sizeof(zero_before));
+
+	/* Where nothing answers, writing takes long and shows nothing */
+	return p2p_allow(test, "none") ?: p2p_zero(test, "0");
 }
 
 void p2p_case_exit(struct kunit *test)
 {
 	KUNIT_EXPECT_EQ(test, p2p_allow(test, allowed_before), 0);
+	KUNIT_EXPECT_EQ(test, p2p_zero(test, zero_before), 0);
 }
 
 /* Last: nothing in this suite made the kernel complain */

@@ -38,6 +38,7 @@ struct vfsmount;
 #define MEMORY		.bar = { [4] = { .size = SZ_4M } }
 
 #define HOST_BRIDGES	"module/pci_p2pdma/parameters/host_bridges"
+#define ZERO		"module/pci_p2pdma/parameters/zero"
 
 #define LOG_LINE	1024
 
@@ -92,6 +93,7 @@ void p2p_quiet(struct kunit *test, int level);
 void p2p_loud(void);
 void p2p_hurry_rcu(struct kunit *test);
 int p2p_allow(struct kunit *test, const char *text);
+int p2p_zero(struct kunit *test, const char *text);
 void p2p_mknod(struct kunit *test, struct vfsmount *mnt, const char *name,
 	       dev_t dev);
 dev_t p2p_dev(struct kunit *test, const char *path);

@@ -131,8 +131,8 @@ struct pci_p2pdma_query {
  * provider.  It can be mapped (MAP_SHARED), sent to another process, and given
  * to drivers that import such buffers; a driver whose device cannot reach the
  * provider gets EREMOTEIO when it attaches.  The memory returns to the provider
- * when the last descriptor, mapping and import is gone.  What it holds at first
- * is not defined.
+ * when the last descriptor, mapping and import is gone.  It holds zeros at first,
+ * unless the administrator has turned that off (pci_p2pdma.zero=0).
  *
  * When the provider is removed, or its driver unbound, the memory is taken away:
  * touching a mapping gives SIGBUS, I/O that uses it EFAULT.

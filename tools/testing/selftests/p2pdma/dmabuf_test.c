@@ -72,6 +72,32 @@ TEST_F(buffer, lives_as_long_as_somebody_has_it)
 	munmap(memory, LARGE - PAGE);
 }
 
+/* All that is free, twice, so that the second finds what the first has left */
+TEST_F(buffer, holds_zeros_at_first)
+{
+	size_t size = self->rest / LARGE * LARGE, i = 0;
+	unsigned long *word;
+	char *memory;
+	int fd, turn;
+
+	if (!provider_zeroes())
+		SKIP(return, "pci_p2pdma.zero is off");
+
+	for (turn = 0; turn < 2; turn++) {
+		fd = alloc_buffer(size, O_RDWR);
+		ASSERT_LE(0, fd);
+		memory = map_fd(fd, size, 0);
+		ASSERT_NE(MAP_FAILED, memory);
+		word = (unsigned long *)memory;
+		for (i = 0; i < size / sizeof(*word) && !word[i]; i++)
+			;
+		EXPECT_EQ(size / sizeof(*word), i);
+		fill(memory, size, 12);
+		munmap(memory, size);
+		close(fd);
+	}
+}
+
 TEST_F(buffer, mapped_as_it_was_opened)
 {
 	int fd = alloc_buffer(LARGE, O_RDONLY);

@@ -72,6 +72,27 @@ TEST_F(memory, holds_data)
 	}
 }
 
+/* Whatever was there, of whomever: all of the memory, so that some of it was ours */
+TEST_F(memory, holds_zeros_at_first)
+{
+	size_t size = self->rest / LARGE * LARGE, i;
+	unsigned long *word;
+	char *memory;
+
+	if (!provider_zeroes())
+		SKIP(return, "pci_p2pdma.zero is off");
+
+	memory = MAP(size, 11);
+	munmap(memory, size);
+	memory = map_provider(size);
+	ASSERT_NE(MAP_FAILED, memory);
+	word = (unsigned long *)memory;
+	for (i = 0; i < size / sizeof(*word) && !word[i]; i++)
+		;
+	EXPECT_EQ(size / sizeof(*word), i);
+	munmap(memory, size);
+}
+
 TEST_F(memory, two_mappings_are_two_allocations)
 {
 	char *a = MAP(LARGE, 1), *b = MAP(LARGE, 2);

@@ -103,6 +103,20 @@ static inline long free_bytes(void)
 	return provider_number("p2pmem/available");
 }
 
+/* Does the kernel write zeros to what it hands out? */
+static inline bool provider_zeroes(void)
+{
+	FILE *f = fopen("/sys/module/pci_p2pdma/parameters/zero", "r");
+	int c;
+
+	if (!f)
+		return false;
+	c = fgetc(f);
+	fclose(f);
+
+	return c == 'Y';
+}
+
 static inline int open_allocate(int flags)
 {
 	return open(provider_path("p2pmem/allocate"), flags | O_CLOEXEC);
