@@ -12,7 +12,11 @@
 #include <linux/string.h>
 #include <linux/xarray.h>
 
+#include "../../pci/tests/p2pdma_fault.h"
 #include "p2pmem_stage.h"
+
+/* More allocations than enabling makes */
+#define MOST_FAULTS	200
 
 static struct nvmet_p2pmem_choice choose(struct stage *stage,
 					 struct pci_dev *wanted,
@@ -240,6 +244,57 @@ static void enabling_is_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, stage_enable(stage, "1"), 0);
 }
 
+/*
+ * Each allocation of it fails in turn: it is refused, and nothing has changed, or a
+ * controller does without.
+ */
+static void enabling_when_memory_is_short(struct kunit *test)
+{
+	struct stage *stage;
+	struct pci_dev *near;
+	unsigned int n = 0;
+	int error;
+	bool hit;
+	void *all;
+
+	if (!IS_ENABLED(CONFIG_PCI_P2PDMA_KUNIT_TEST))
+		kunit_skip(test, "needs CONFIG_PCI_P2PDMA_KUNIT_TEST");
+	fault_prepare(test);
+	stage = stage_make(test);
+	near = stage_provide(stage, "near");
+	stage_connect_nic(stage);
+
+	do {
+		fault_set_nth(++n);
+		error = stage_enable(stage, "1");
+		hit = !fault_get_nth();
+		fault_set_nth(0);
+
+		if (error) {
+			KUNIT_EXPECT_TRUE(test, hit);
+			KUNIT_EXPECT_EQ(test, error, -ENOMEM);
+			KUNIT_EXPECT_FALSE(test, stage_read(stage));
+		} else if (!hit) {
+			stage_expect(stage, "near", "dma");
+			KUNIT_EXPECT_TRUE(test, stage_read(stage));
+		} else {
+			stage_read(stage);
+		}
+
+		mutex_lock(&stage->subsys.lock);
+		nvmet_p2pmem_ns_disable(stage->ns);
+		stage->ns->enabled = false;
+		mutex_unlock(&stage->subsys.lock);
+		all = pci_alloc_p2pmem(near, SZ_4M);
+		KUNIT_EXPECT_NOT_NULL_MSG(test, all, "after fault %u", n);
+		if (all)
+			pci_free_p2pmem(near, all, SZ_4M);
+	} while (hit && n < MOST_FAULTS);
+
+	KUNIT_EXPECT_FALSE(test, hit);
+	KUNIT_EXPECT_GT(test, n, 1);
+}
+
 static void enabling_needs_the_drivers_support(struct kunit *test)
 {
 	struct stage *stage = stage_make_on(test, 0);
@@ -287,6 +342,7 @@ static struct kunit_case nvmet_p2pmem_cases[] = {
 	KUNIT_CASE(copies_by_cpu_only_if_asked),
 	KUNIT_CASE(transports_without_it),
 	KUNIT_CASE(enabling_is_refused),
+	KUNIT_CASE(enabling_when_memory_is_short),
 	KUNIT_CASE(enabling_needs_the_drivers_support),
 	KUNIT_CASE(setting_is_shown),
 	KUNIT_CASE(stage_expect_no_complaints),

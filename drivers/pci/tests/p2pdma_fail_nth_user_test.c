@@ -6,7 +6,8 @@
  * Each allocation inside a call fails in turn, until none does (p2pdma_fault.c):
  * mapping p2pmem/allocate and touching what was mapped, a file descriptor from
  * the device node, attaching to a dma-buf and mapping it, and scatterlists and
- * MMIO behind the IOMMU of a fabric that is not PCI (p2pdma_fabric.h).
+ * MMIO behind the IOMMU of a fabric that is not PCI (p2pdma_fabric.h); and what an
+ * administrator writes: parameters, the name of a provider, an offer of p2pmem-pci.
  */
 #include <kunit/resource.h>
 #include <kunit/test.h>
@@ -31,6 +32,8 @@
 #include "p2pdma_test.h"
 
 MODULE_IMPORT_NS(DMA_BUF);
+
+#define GENERIC		"p2pmem-pci"
 
 #define PAGES		(FAULT_MEMORY / PAGE_SIZE)
 
@@ -79,10 +82,10 @@ static void undo_buffer(struct fault_bench *b)
 	dma_buf_put(b->dmabuf);
 }
 
-static void prepare_file(struct fault_bench *b)
+static void open_file(struct fault_bench *b, const char *name)
 {
 	char *dir = kobject_get_path(&b->mem->dev.kobj, GFP_KERNEL);
-	char *path = kasprintf(GFP_KERNEL, "%s/p2pmem/allocate", dir);
+	char *path = kasprintf(GFP_KERNEL, "%s/%s", dir, name);
 
 	kfree(dir);
 	KUNIT_ASSERT_NOT_NULL(b->test, path);
@@ -94,7 +97,7 @@ static void prepare_file(struct fault_bench *b)
 static void prepare_mmap(struct fault_bench *b)
 {
 	fault_provide(b);
-	prepare_file(b);
+	open_file(b, "p2pmem/allocate");
 }
 
 static int call_map_file(struct fault_bench *b)
@@ -166,6 +169,135 @@ static void finish_node(struct fault_bench *b)
 {
 	kunit_release_action(b->test, p2p_close, b->file);
 	fault_provide_no_more(b);
+}
+
+/* What an administrator writes ---------------------------------------------- */
+
+/* Write to a file that is open already: only the writing is to fail */
+static int tell(struct file *file, const char *text)
+{
+	ssize_t len = strlen(text), done;
+	loff_t pos = 0;
+
+	done = kernel_write(file, text, len, &pos);
+	return done == len ? 0 : done < 0 ? (int)done : -EIO;
+}
+
+static void prepare_hosts(struct fault_bench *b)
+{
+	fault_provide(b);
+	b->file = p2p_open(b->test, b->test->priv, HOST_BRIDGES, O_WRONLY);
+}
+
+/* All or nothing of it is allowed */
+static int call_hosts(struct fault_bench *b)
+{
+	return tell(b->file, "8086:29c0,10de:*,1022:1480@same");
+}
+
+static void undo_hosts(struct fault_bench *b)
+{
+	KUNIT_EXPECT_GT(b->test, pci_p2pdma_distance(b->mem, &b->far->dev, false),
+			0);
+	KUNIT_EXPECT_EQ(b->test, p2p_allow(b->test, "none"), 0);
+	KUNIT_EXPECT_LT(b->test, pci_p2pdma_distance(b->mem, &b->far->dev, false),
+			0);
+}
+
+static void finish_hosts(struct fault_bench *b)
+{
+	kunit_release_action(b->test, p2p_close, b->file);
+	KUNIT_EXPECT_EQ(b->test, p2p_allow(b->test, "none"), 0);
+	fault_provide_no_more(b);
+}
+
+static void prepare_choice(struct fault_bench *b)
+{
+	fault_provide(b);
+	pci_p2pmem_publish(b->mem, true);
+}
+
+/* As the attribute p2pmem of the NVMe target does */
+static int call_choice(struct fault_bench *b)
+{
+	struct pci_dev *chosen = NULL;
+	bool enabled = false;
+	int error;
+
+	error = pci_p2pdma_enable_store(pci_name(b->mem), &chosen, &enabled);
+	if (!error && (!enabled || chosen != b->mem))
+		error = -ENODEV;
+	pci_dev_put(chosen);
+	return error;
+}
+
+static void prepare_query(struct fault_bench *b)
+{
+	fault_provide(b);
+	b->file = p2p_open_query(b->test);
+}
+
+static int call_query(struct fault_bench *b)
+{
+	struct pci_p2pdma_query q = p2p_question(b->tree, "mem", "nic");
+	int error = p2p_query(b->test, b->file, b->user, &q);
+
+	if (!error && (q.type != PCI_P2PDMA_ROUTE_DIRECT || q.distance != 4))
+		error = -EINVAL;
+	return error;
+}
+
+static void set_override(struct fault_bench *b, const char *driver)
+{
+	open_file(b, "driver_override");
+	KUNIT_EXPECT_EQ(b->test, tell(b->file, driver), 0);
+	p2p_close(b->file);
+}
+
+/* The generic driver in place of the one that does nothing */
+static void bind_generic(struct fault_bench *b)
+{
+	struct device_driver *driver = driver_find(GENERIC, &pci_bus_type);
+
+	KUNIT_ASSERT_NOT_NULL(b->test, driver);
+	set_override(b, GENERIC);
+	KUNIT_ASSERT_EQ(b->test, device_driver_attach(driver, &b->mem->dev), 0);
+	open_file(b, "p2pmem_pci/offer");
+}
+
+static void unbind_generic(struct fault_bench *b)
+{
+	p2p_close(b->file);
+	device_release_driver(&b->mem->dev);
+}
+
+static void prepare_offer(struct fault_bench *b)
+{
+	if (!IS_BUILTIN(CONFIG_PCI_P2PMEM_PCI))
+		kunit_skip(b->test, "needs CONFIG_PCI_P2PMEM_PCI=y");
+	pci_kunit_unbind(b->tree, "mem");
+	bind_generic(b);
+}
+
+static int call_offer(struct fault_bench *b)
+{
+	return tell(b->file, "bar=0 offset=0x200000");
+}
+
+/* An offer cannot be withdrawn alone */
+static void undo_offer(struct fault_bench *b)
+{
+	KUNIT_EXPECT_EQ(b->test, p2pdma_pool_size(&fault_provider(b)->pool),
+			FAULT_MEMORY - SZ_2M);
+	unbind_generic(b);
+	bind_generic(b);
+}
+
+static void finish_offer(struct fault_bench *b)
+{
+	unbind_generic(b);
+	set_override(b, "\n");
+	pci_kunit_bind(b->tree, "mem");
 }
 
 /* Importers ----------------------------------------------------------------- */
@@ -322,6 +454,15 @@ static const struct fault_entry entries[] = {
 	  .undo = undo_map_file, .finish = finish_mmap, .least = 8 },
 	{ "file descriptor", .prepare = prepare_node, .call = call_node,
 	  .undo = undo_node, .finish = finish_node, .least = 5 },
+	{ "host_bridges", .prepare = prepare_hosts, .call = call_hosts,
+	  .undo = undo_hosts, .finish = finish_hosts, .least = 1 },
+	{ "choice by name", .prepare = prepare_choice, .call = call_choice,
+	  .finish = fault_provide_no_more },
+	{ "query", .prepare = prepare_query, .call = call_query,
+	  .finish = finish_node, .fresh = true, .never_fails = true,
+	  .least = 1 },
+	{ "offer of any BAR", .prepare = prepare_offer, .call = call_offer,
+	  .undo = undo_offer, .finish = finish_offer, .least = 20 },
 	{ "attach", .prepare = prepare_buffer, .call = call_attach,
 	  .undo = undo_attach, .finish = finish_buffer, .least = 1 },
 	{ "import", .prepare = prepare_import, .call = call_import,

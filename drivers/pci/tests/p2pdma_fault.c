@@ -36,7 +36,6 @@
 #include <linux/mount.h>
 #include <linux/p2pdma_pages.h>
 #include <linux/pci.h>
-#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
@@ -68,27 +67,6 @@ static const struct pci_kunit_node nodes[] = {
 
 /* Fault injection ----------------------------------------------------------- */
 
-#ifdef CONFIG_FAULT_INJECTION
-static void set_fail_nth(unsigned int n)
-{
-	WRITE_ONCE(current->fail_nth, n);
-}
-
-static unsigned int get_fail_nth(void)
-{
-	return READ_ONCE(current->fail_nth);
-}
-#else
-static void set_fail_nth(unsigned int n)
-{
-}
-
-static unsigned int get_fail_nth(void)
-{
-	return 0;
-}
-#endif
-
 static void write_debugfs(struct kunit *test, struct vfsmount *mnt,
 			  const char *path, const char *value)
 {
@@ -103,13 +81,18 @@ static void write_debugfs(struct kunit *test, struct vfsmount *mnt,
 }
 
 /* All of it can be left as it is: nobody else makes anything fail */
-static void prepare_faults(struct kunit *test)
+void fault_prepare(struct kunit *test)
 {
 	static const char * const of[] = { "failslab", "fail_page_alloc" };
 	unsigned long start = (unsigned long)add_pages, end, size, offset;
-	struct vfsmount *mnt = p2p_mount(test, "debugfs");
 	char path[64], value[32];
+	struct vfsmount *mnt;
 	unsigned int i;
+
+	if (!IS_ENABLED(CONFIG_FAILSLAB) || !IS_ENABLED(CONFIG_FAIL_PAGE_ALLOC) ||
+	    !IS_ENABLED(CONFIG_FAULT_INJECTION_STACKTRACE_FILTER))
+		kunit_skip(test, "needs fault injection as in p2pdma.config");
+	mnt = p2p_mount(test, "debugfs");
 
 	/* Both are where memory gets its struct pages, one behind the other */
 	end = (unsigned long)arch_add_memory;
@@ -300,10 +283,10 @@ static bool fail_one(struct fault_bench *b, const struct fault_entry *e,
 	bool hit;
 	int error;
 
-	set_fail_nth(n);
+	fault_set_nth(n);
 	error = e->call(b);
-	hit = !get_fail_nth();
-	set_fail_nth(0);
+	hit = !fault_get_nth();
+	fault_set_nth(0);
 
 	if (error) {
 		++*failures;
@@ -344,13 +327,9 @@ void fault_each(struct kunit *test)
 	struct state bare;
 	bool prepared = false, hit;
 
-	if (!IS_ENABLED(CONFIG_FAILSLAB) || !IS_ENABLED(CONFIG_FAIL_PAGE_ALLOC) ||
-	    !IS_ENABLED(CONFIG_FAULT_INJECTION_STACKTRACE_FILTER))
-		kunit_skip(test, "needs fault injection as in p2pdma.config");
-
 	KUNIT_ASSERT_NOT_NULL(test, b);
 	b->test = test;
-	prepare_faults(test);
+	fault_prepare(test);
 	bench_init(b, e->fabric);
 	bare = get_state(b);
 

@@ -5,7 +5,9 @@
 #ifndef _P2PDMA_FAULT_H
 #define _P2PDMA_FAULT_H
 
+#include <linux/compiler.h>
 #include <linux/scatterlist.h>
+#include <linux/sched.h>
 #include <linux/sizes.h>
 #include <linux/types.h>
 
@@ -87,6 +89,31 @@ struct fault_entry {
 	bool never_fails;
 	unsigned int least;
 };
+
+/* The n-th allocation of this task fails; 0 for none.  It is 0 once one has */
+#ifdef CONFIG_FAULT_INJECTION
+static inline void fault_set_nth(unsigned int n)
+{
+	WRITE_ONCE(current->fail_nth, n);
+}
+
+static inline unsigned int fault_get_nth(void)
+{
+	return READ_ONCE(current->fail_nth);
+}
+#else
+static inline void fault_set_nth(unsigned int n)
+{
+}
+
+static inline unsigned int fault_get_nth(void)
+{
+	return 0;
+}
+#endif
+
+/* Prepare for that, or skip the test if the kernel is not configured for it */
+void fault_prepare(struct kunit *test);
 
 struct pci_p2pdma *fault_provider(struct fault_bench *b);
 void fault_open_group(struct fault_bench *b);

@@ -187,5 +187,6 @@ void fuzz_run(struct kunit *test, unsigned int cases,
 		KUNIT_FAIL(test, "p2pdma_fuzz.seed=%#lx, case %u: %s (%s)",
 			   seed, f.nr - 1, why, f.detail);
 	else
-		kunit_info(test, "%u cases\n", cases);
+		kunit_info(test, "%u cases with p2pdma_fuzz.seed=%#lx\n", cases,
+			   seed);
 }
