@@ -10,6 +10,13 @@
  *    to let go of it when it is told to (move_notify);
  *  - nobody may pin it, because nobody may keep a provider from ending.
  *
+ * Importers get a scatterlist that was mapped by its pages, as a whole, and not
+ * address by address (dma_map_phys()).  Behind an IOMMU its fragments then follow
+ * each other, for those that can take one address only; and what needs no IOMMU
+ * is held against the mask and the boundary of the device, which nobody does for
+ * pci_p2pdma_bus_addr_map().  The pages are no business of importers, here as in
+ * any dma-buf.
+ *
  * At the end of a provider all importers are told, mappings of processes are
  * taken away, and nothing can be attached or mapped any more.  The dma-buf
  * itself stays for as long as somebody has a file descriptor, without memory.
