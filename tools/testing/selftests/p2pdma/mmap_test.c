@@ -6,13 +6,21 @@
 #define _GNU_SOURCE
 #include <grp.h>
 #include <poll.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+
+#include <linux/elf.h>
 
 #include "../kselftest_harness.h"
 #include "provider.h"
 
 #define NOBODY	65534
+/* Newer than the C library, here and there */
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE	25
+#endif
 
 FIXTURE(memory)
 {
@@ -355,25 +363,6 @@ TEST_F(memory, advice)
 	munmap(memory, LARGE + PAGE);
 }
 
-TEST_F(memory, locked)
-{
-	char *memory = MAP(LARGE + PAGE, 12);
-
-	EXPECT_EQ(0, mlock(memory, LARGE + PAGE));
-	EXPECT_TRUE(filled(memory, 0, LARGE + PAGE, 12));
-	EXPECT_EQ(0, munlock(memory, LARGE + PAGE));
-	/* There is nothing behind it */
-	EXPECT_EQ(-1, msync(memory, LARGE + PAGE, MS_SYNC));
-	EXPECT_EQ(EINVAL, errno);
-	munmap(memory, LARGE + PAGE);
-
-	memory = mmap(NULL, LARGE, PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_POPULATE, open_allocate(O_RDWR), 0);
-	ASSERT_NE(MAP_FAILED, memory);
-	EXPECT_EQ(0, touch(memory, true));
-	munmap(memory, LARGE);
-}
-
 /* The line of /proc/self/smaps on the mapping at @memory that begins so */
 static bool smaps_line(const char *memory, const char *key, char *line,
 		       size_t size)
@@ -393,6 +382,51 @@ static bool smaps_line(const char *memory, const char *key, char *line,
 		fclose(f);
 
 	return found;
+}
+
+/* What is meant for memory of the system does nothing, whatever it returns */
+TEST_F(memory, advice_for_other_memory)
+{
+	static const int advice[] = {
+		MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_WILLNEED,
+		MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_HUGEPAGE, MADV_COLLAPSE,
+		MADV_MERGEABLE, MADV_UNMERGEABLE, MADV_MERGEABLE, MADV_COLD,
+		MADV_PAGEOUT, MADV_POPULATE_READ, MADV_POPULATE_WRITE,
+	};
+	char *memory = MAP(2 * LARGE, 20), line[512];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(advice); i++) {
+		madvise(memory, 2 * LARGE, advice[i]);
+		EXPECT_TRUE(filled(memory, 0, 2 * LARGE, 20))
+			TH_LOG("advice %d", advice[i]);
+		EXPECT_EQ((long)(2 * LARGE), TAKEN());
+	}
+	/* The pages of equal content stay two */
+	ASSERT_TRUE(smaps_line(memory, "VmFlags:", line, sizeof(line)));
+	EXPECT_EQ(NULL, strstr(line, " mg"));
+	EXPECT_EQ(-1, madvise(memory, 2 * LARGE, MADV_WIPEONFORK));
+	EXPECT_EQ(EINVAL, errno);
+	munmap(memory, 2 * LARGE);
+}
+
+TEST_F(memory, locked)
+{
+	char *memory = MAP(LARGE + PAGE, 12);
+
+	EXPECT_EQ(0, mlock(memory, LARGE + PAGE));
+	EXPECT_TRUE(filled(memory, 0, LARGE + PAGE, 12));
+	EXPECT_EQ(0, munlock(memory, LARGE + PAGE));
+	/* There is nothing behind it */
+	EXPECT_EQ(-1, msync(memory, LARGE + PAGE, MS_SYNC));
+	EXPECT_EQ(EINVAL, errno);
+	munmap(memory, LARGE + PAGE);
+
+	memory = mmap(NULL, LARGE, PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_POPULATE, open_allocate(O_RDWR), 0);
+	ASSERT_NE(MAP_FAILED, memory);
+	EXPECT_EQ(0, touch(memory, true));
+	munmap(memory, LARGE);
 }
 
 TEST_F(memory, told_of_in_proc)
@@ -463,6 +497,127 @@ TEST_F(memory, seen_by_debuggers)
 	munmap(memory, LARGE + PAGE);
 }
 
+TEST_F(memory, seen_by_who_traces)
+{
+	static const size_t sizes[] = { PAGE, 2 * LARGE };
+	unsigned long *word, found;
+	int status;
+	size_t i;
+	pid_t pid;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		char *memory = MAP(sizes[i], 21);
+
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid) {
+			if (mprotect(memory, PAGE, PROT_READ) ||
+			    ptrace(PTRACE_TRACEME, 0, NULL, NULL))
+				_exit(1);
+			raise(SIGSTOP);
+			_exit(0);
+		}
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+		ASSERT_TRUE(WIFSTOPPED(status));
+
+		/* The last word, of a page that the child may write to */
+		word = (unsigned long *)(memory + sizes[i]) - 1;
+		errno = 0;
+		found = ptrace(PTRACE_PEEKDATA, pid, word, NULL);
+		EXPECT_EQ(0, errno);
+		EXPECT_EQ(pattern(sizes[i] / sizeof(*word) - 1, 21), found);
+		if (sizes[i] > PAGE) {		/* else there is only one page */
+			EXPECT_EQ(0, ptrace(PTRACE_POKEDATA, pid, word, 22L));
+			EXPECT_EQ(22, *word);
+		}
+		/* The first one, of a page that the child may only read */
+		word = (unsigned long *)memory;
+		EXPECT_EQ(-1, ptrace(PTRACE_POKEDATA, pid, word, 23L));
+		EXPECT_EQ(pattern(0, 21), *word);
+
+		kill(pid, SIGKILL);
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+		munmap(memory, sizes[i]);
+	}
+}
+
+#define CORE_PATTERN	"/proc/sys/kernel/core_pattern"
+
+/* How many bytes of the mapping at @memory are in a core file; -1: no mapping */
+static long bytes_in_core(const char *path, const char *memory)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	long bytes = -1;
+	struct elf64_hdr elf;
+	struct elf64_phdr part;
+	int i;
+
+	if (fd < 0)
+		return -1;
+	if (read(fd, &elf, sizeof(elf)) == sizeof(elf))
+		for (i = 0; i < elf.e_phnum; i++)
+			if (pread(fd, &part, sizeof(part), elf.e_phoff +
+				  i * sizeof(part)) == sizeof(part) &&
+			    part.p_type == PT_LOAD &&
+			    part.p_vaddr == (unsigned long)memory)
+				bytes = part.p_filesz;
+	close(fd);
+
+	return bytes;
+}
+
+static void dump_core(void)
+{
+	const struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
+
+	/* Not the handlers of the harness */
+	signal(SIGQUIT, SIG_DFL);
+	if (setrlimit(RLIMIT_CORE, &all))
+		_exit(1);
+	raise(SIGQUIT);
+	_exit(2);
+}
+
+TEST_F(memory, not_in_core_dumps)
+{
+	char *memory, *plain, before[256], path[64];
+	FILE *f = fopen(CORE_PATTERN, "r");
+	int status;
+	pid_t pid;
+
+	if (!f || !fgets(before, sizeof(before), f))
+		SKIP(return, "there are no core dumps");
+	fclose(f);
+	if (tell(CORE_PATTERN, "/tmp/p2pdma.core.%p"))
+		SKIP(return, "only root can say where core dumps go");
+
+	memory = MAP(2 * LARGE, 24);
+	plain = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	/* Not next to other memory, of which it would become a part */
+	mprotect(plain, PAGE, PROT_READ);
+	pid = fork();
+	if (!pid) {
+		mprotect(plain, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC);
+		*plain = 1;
+		dump_core();
+	}
+	EXPECT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, tell(CORE_PATTERN, before));
+	if (!WIFSIGNALED(status) || !WCOREDUMP(status)) {
+		munmap(memory, 2 * LARGE);
+		SKIP(return, "no core was dumped");
+	}
+
+	snprintf(path, sizeof(path), "/tmp/p2pdma.core.%d", pid);
+	EXPECT_EQ((long)PAGE, bytes_in_core(path, plain));
+	EXPECT_EQ(0, bytes_in_core(path, memory));
+	unlink(path);
+	munmap(plain, PAGE);
+	EXPECT_TRUE(filled(memory, 0, 2 * LARGE, 24));
+	munmap(memory, 2 * LARGE);
+}
+
 /* Where pages would go to somebody who is not prepared for them */
 TEST_F(memory, pages_stay_here)
 {
@@ -473,6 +628,8 @@ TEST_F(memory, pages_stay_here)
 	/* Without CONFIG_CROSS_MEMORY_ATTACH even copying nothing fails */
 	if (!process_vm_readv(getpid(), NULL, 0, NULL, 0, 0)) {
 		EXPECT_EQ(-1, process_vm_readv(getpid(), &to, 1, &from, 1, 0));
+		EXPECT_EQ(EFAULT, errno);
+		EXPECT_EQ(-1, process_vm_writev(getpid(), &to, 1, &from, 1, 0));
 		EXPECT_EQ(EFAULT, errno);
 	}
 	ASSERT_EQ(0, pipe(fds));
