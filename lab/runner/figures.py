@@ -64,6 +64,9 @@ TITLES = (
      "find, {0} providers, {1} clients, verdicts known"),
     (r"find/cold/(\d+)x(\d+)",
      "find, {0} providers, {1} clients, verdicts not known"),
+    (r"mmap/zeros/(\w+)",
+     "map {0} of provider memory in a process, and write zeros to it"),
+    (r"munmap/zeros/(\w+)", "unmap what zeros were written to, {0}"),
     (r"mmap/(\w+)", "map {0} of provider memory in a process"),
     (r"munmap/(\w+)", "unmap {0} of provider memory in a process"),
     (r"register/first", "register the first memory of all"),
@@ -140,6 +143,8 @@ TARGETS = (
     (r"find/cold/.*", {"median": STOCK, "reads": STOCK}),
     (r"register/.*", {"median": STOCK}),
     (r"read/.*", {"tenth": STOCK}),
+    # stock writes no zeros
+    (r"(?:mmap|munmap)/zeros/.*", {"median": None}),
     (r"mmap/.*", {"median": Of("stock", part=0.02)}),
     (r"munmap/.*", {"median": STOCK}),
     # as many transfers at a time, of the same size

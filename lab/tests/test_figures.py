@@ -114,6 +114,8 @@ class Rows(unittest.TestCase):
         self.assertEqual((figure.title, figure.target, figure.miss),
                          ("map 1 GiB of provider memory in a process", 100,
                           True))
+        figure, = figures.judge({}, {"mmap/zeros/1G": {"median": 101}})
+        self.assertIsNone(figure.target)
 
 
 class Judging(unittest.TestCase):
