@@ -22,7 +22,7 @@ export ACCEL KERNEL_SRC
 
 # The parts lean on each other and use all processors themselves.
 .NOTPARALLEL:
-.PHONY: help deps tree kernel demo test test-debug p2pctl kunit labs lab bench \
+.PHONY: help deps tree kernel demo test test-debug coverage p2pctl kunit labs lab bench \
 	bench-quick bench-page bench-kernels shell check series clean distclean need-scenario \
 	need-machine kit deb
 
@@ -49,6 +49,9 @@ test: ## run all tests: check, p2pctl, kunit, labs; the last line has the counts
 
 test-debug: ## KUnit suites and labs in kernels full of checkers: hours
 	@scripts/test-debug
+
+coverage: ## which lines of our files the tests execute: build/coverage/index.html
+	@scripts/coverage
 
 p2pctl: ## build the administrator's command, which tells who reaches whose memory
 	@scripts/p2pctl build

@@ -16,6 +16,8 @@ The laboratory: boot a declared machine in QEMU, run a scenario in it, judge it.
   session.py    one run: boots, talks, and collects every verdict
   demo.py       the same run, told to somebody who sees it for the first time
   bench.py      instructions of the stock kernel and of ours, side by side
+  coverage.py   which lines of our files were executed; what excuses the others
+  coveragepage.py  the same as pages for a browser
   report.py     result lines, totals and colours
   cli.py        the command line of lab/run
 

@@ -6,17 +6,23 @@ Exit status: 0 if everything passed, 1 if a test failed, 2 if the command
 could not be carried out (one sentence says why and what to do).
 """
 
+import os
 import pathlib
 import sys
 import traceback
 import unittest
 
-from . import bench, benchpage, demo, demo_nvmet, guest, machine, qemu
-from . import report, session
+from . import after, bench, benchpage, channel, coverage, coveragepage, demo
+from . import demo_nvmet, guest, machine, qemu, report, session
 from .errors import LabError
+from .kernel import Kernel
 from .ktap import FAIL, PASS, SKIP, Result
 
 MACHINES = guest.HERE / "machines"
+# What the KUnit suites have executed (COVERAGE=1 scripts/kunit), and the pages
+KUNIT_TAPE = session.ROOT / "build" / "log" / "kunit-coverage-after.log"
+KUNIT_OBJECTS = session.ROOT / "build" / "kunit-coverage"
+COVERAGE = session.ROOT / "build" / "coverage"
 TESTS = guest.HERE / "tests"
 
 USAGE = """\
@@ -34,6 +40,8 @@ Usage: lab/run COMMAND
   bench-page            write lab/bench/results.rst from the latest figures
   shell MACHINE         an interactive console in a machine
   list                  machines and scenarios
+  coverage              run scenarios in a kernel that counts lines, add what
+                        the KUnit suites have executed (make coverage)
   kunit-init FILE       write the initial file system that looks, after KUnit
                         suites, what the kernel's checkers found (scripts/kunit)
 
@@ -108,6 +116,55 @@ def run_all():
     return results.total()
 
 
+def kunit_archive():
+    """The counters of the KUnit suites."""
+    try:
+        lines = KUNIT_TAPE.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        raise LabError(f"there is no {KUNIT_TAPE}; run 'make coverage', which "
+                       "runs the KUnit suites first.") from None
+    requests = [channel.parse(line.rstrip("\r")) for line in lines]
+    return after.archive([request.text for request in requests
+                          if request and request.word == "tape"])
+
+
+def run_coverage():
+    results = report.Report()
+    qemu.version()
+    kernel = Kernel(session.kernel_image())
+    if not kernel.has("GCOV_KERNEL"):
+        raise LabError(f"{kernel.image} does not count lines; run 'make "
+                       "coverage', which builds a kernel that does.")
+    known = coverage.our_files()
+    excuses = coverage.parse_excuses(
+        coverage.EXCEPTIONS.read_text(encoding="utf-8"))
+    total = coverage.gather(kunit_archive(), KUNIT_OBJECTS, known)
+    boxes = [machine.load(MACHINES, name) for name in machine.names(MACHINES)]
+    for box, scenario in coverage.selection(boxes):
+        try:
+            run_lab(box, scenario, results, keep_images=False)
+        except LabError as error:
+            results.add(f"{box.name}/{scenario}",
+                        Result("can be run", FAIL, (str(error),)))
+            continue
+        run = f"{box.name}-{scenario}"
+        for name in (run, f"{run}-{box.partner}"):
+            tape = session.BUILD / name / session.TAPE
+            if tape.is_file():
+                coverage.merge(total, coverage.gather(
+                    tape.read_bytes(), kernel.objects, known))
+    found = coverage.files(total, known)
+    first = coveragepage.write(COVERAGE, found, excuses)
+    (COVERAGE / "unlisted").write_text(
+        coverage.entries(coverage.unlisted(found, excuses)), encoding="utf-8")
+    for result in coverage.judge(found, known, excuses):
+        results.add("coverage", result)
+    print("\n".join(["", *coverage.table(found), ""]))
+    print(f"pages: {os.path.relpath(first)}; error paths that are neither "
+          f"executed nor excused: {os.path.relpath(COVERAGE / 'unlisted')}")
+    return results.total()
+
+
 def run_one(machine_name, scenario):
     results = report.Report()
     box = machine.load(MACHINES, machine_name)
@@ -170,6 +227,7 @@ COMMANDS = {        # name: (function, number of arguments)
     "all": (run_all, 0),
     "shell": (run_shell, 1),
     "list": (run_list, 0),
+    "coverage": (run_coverage, 0),
     "kunit-init": (run_kunit_init, 1),
     "bench": (run_bench, 0),
     "bench-page": (benchpage.run, 0),
