@@ -227,7 +227,7 @@ our_sources()
 		for dir in drivers kernel mm block lib; do
 			if [ -d "$dir" ]; then
 				find "$dir" -name '*.c' ! -path '*/tests/*' \
-					! -name '*_test.c' ! -name '*_kunit.c'
+					! -name '*_test.c' ! -name '*_kunit.c' ! -name '*_stage.c'
 			fi
 		done
 	) | sort
@@ -238,8 +238,8 @@ our_sources()
 # directories at once, so that no Makefile of the series has to know. An object of
 # the base that has the same name as one of ours would be instrumented too.
 #
-# ours holds what profile_ours or sanitize_ours have to say to make.
-ours=()
+# instrument holds what profile_ours or sanitize_ours have to say to make.
+instrument=()
 
 # profile_ours: counters for coverage (CONFIG_GCOV_KERNEL), as the kernel's own
 # Makefile has them but for what is switched off. Those steps of the compiler come
@@ -252,10 +252,10 @@ profile_ours()
 	flags='-fprofile-arcs -ftest-coverage -fprofile-update=prefer-atomic'
 	flags+=' -fno-tree-loop-im -fno-early-inlining -fno-tree-ccp -fno-tree-copy-prop'
 	flags+=' -fno-tree-fre -fno-tree-forwprop -fno-tree-vrp'
-	ours+=("CFLAGS_GCOV=$flags")
+	instrument+=("CFLAGS_GCOV=$flags")
 	while IFS= read -r file; do
 		file=${file##*/}
-		ours+=("GCOV_PROFILE_${file%.c}.o=y")
+		instrument+=("GCOV_PROFILE_${file%.c}.o=y")
 	done < <(our_sources)
 }
 
@@ -264,9 +264,9 @@ sanitize_ours()
 {
 	local file
 
-	ours+=(KCSAN_SANITIZE=n)
+	instrument+=(KCSAN_SANITIZE=n)
 	while IFS= read -r file; do
 		file=${file##*/}
-		ours+=("KCSAN_SANITIZE_${file%.c}.o=y")
+		instrument+=("KCSAN_SANITIZE_${file%.c}.o=y")
 	done < <(our_sources)
 }

@@ -56,7 +56,7 @@ def our_files(root=ROOT):
              for path in (root / directory).rglob("*.[ch]")]
     return sorted(str(path) for path in files
                   if "tests" not in path.parts
-                  and not path.stem.endswith(("_test", "_kunit")))
+                  and not path.stem.endswith(("_test", "_kunit", "_stage")))
 
 
 def ours(path, known):
