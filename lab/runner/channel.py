@@ -26,10 +26,11 @@ runner, all others are the scenario's test output:
     @tell WORD                      to the partner's scenario: something is so
     @await WORD                     has the partner told this? wait until then
     @route provider=... ...         a verdict of the kernel, as traced
+    @matrix BASE64                  a piece of what p2pctl tells of all pairs
     @tape TEXT, @after WORD=N ...   what is left when it is over, see after.py
     @done STATUS                    the scenario is over
 
-All but the last three lines are questions.  The guest waits for the answer, lines
+All but the last four lines are questions.  The guest waits for the answer, lines
 that end with "@end", or "@error TEXT"; so whatever the runner notes while
 answering, such as how long QEMU's trace is, it notes while the scenario is at
 rest.

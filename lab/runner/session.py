@@ -4,9 +4,9 @@ One run: boot a machine, let the scenario talk, collect every verdict.
 
 A run leaves everything in build/lab/MACHINE-SCENARIO/: console.log (kernel),
 ktap.log (the scenario), trace.log (QEMU's trace), qemu.log, the command that
-started QEMU, the drives' images, and coverage.tgz if the kernel counted lines.
-Images are large: when everything is run in a row, those of a run that passed
-are removed.
+started QEMU, run.json (results and routes, see record.py), the drives' images,
+and coverage.tgz if the kernel counted lines.  Images are large: when everything
+is run in a row, those of a run that passed are removed.
 
 Judged are, each as results of its own: the scenario's tests (ktap.py), how
 the scenario ended, the ledger of each copy (ledger.py), the data of each copy
@@ -28,7 +28,7 @@ import threading
 import time
 
 from . import after, channel, guest, kernel as kernels, kernlog, ktap, ledger
-from . import machine as machines, pair, qemu, route, topology
+from . import machine as machines, pair, qemu, record, route, topology
 from .errors import LabError
 from .ktap import FAIL, PASS, Result
 
@@ -175,6 +175,7 @@ class Session:
         self.watching = None
         self.queueing = None
         self.verdicts = []
+        self.matrix = []        # pieces of it, see record.py
         self.topology = None
         self.lines = []
         self.status = None
@@ -357,6 +358,9 @@ class Session:
         if request.word == "route":
             self.verdicts.append(route.parse(request.text))
             return False
+        if request.word == "matrix":
+            self.matrix.append(request.text)
+            return False
         if request.word == "after":
             self.after = channel.fields(request.text)
             return False
@@ -497,6 +501,7 @@ class Session:
 
     def run(self):
         """The whole run."""
+        record.forget(self.directory)
         started = time.monotonic()
         self.announce("booting")
         with self.start() as vm:
@@ -520,11 +525,14 @@ class Session:
         if self.tape:
             (self.directory / TAPE).write_bytes(after.archive(self.tape))
         words = console.partition("Linux version ")[2].split()
-        return Outcome(results, self.copies, self.verdicts, self.topology,
-                       words[0] if words else "",
-                       time.monotonic() - started, self.watches,
-                       [line[1:].strip() for line in self.lines
-                        if line.startswith("#")])
+        outcome = Outcome(results, self.copies, self.verdicts, self.topology,
+                          words[0] if words else "",
+                          time.monotonic() - started, self.watches,
+                          [line[1:].strip() for line in self.lines
+                           if line.startswith("#")])
+        record.write(self.directory, self.machine.name, self.scenario,
+                     outcome, record.unpack(self.matrix))
+        return outcome
 
     def stop(self):
         """End the machine at once, from another thread."""
