@@ -24,7 +24,7 @@ export ACCEL KERNEL_SRC
 .NOTPARALLEL:
 .PHONY: help deps tree kernel demo test test-debug coverage p2pctl kunit labs lab bench \
 	bench-quick bench-page bench-kernels shell check series clean distclean need-scenario \
-	need-machine kit deb
+	need-machine kit deb report
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -74,6 +74,9 @@ bench-quick: bench-kernels ## the same with fewer rounds, in a few minutes
 
 bench-page: ## write lab/bench/results.rst from the figures of the last "make bench"
 	@lab/run bench-page
+
+report: ## write a page with the latest results of all tests: build/report/index.html
+	@lab/run report
 
 # The other kernels share the compiler's cache with ours, which is built first.
 bench-kernels: kernel

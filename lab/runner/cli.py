@@ -13,7 +13,7 @@ import traceback
 import unittest
 
 from . import after, bench, benchpage, channel, coverage, coveragepage, demo
-from . import demo_nvmet, guest, machine, qemu, report, session
+from . import demo_nvmet, guest, machine, qemu, report, session, webpage
 from .errors import LabError
 from .kernel import Kernel
 from .ktap import FAIL, PASS, SKIP, Result
@@ -38,6 +38,8 @@ Usage: lab/run COMMAND
                         --quick leaves out what takes long to prepare, and
                         the comparison with ours without the feature
   bench-page            write lab/bench/results.rst from the latest figures
+  report                write build/report/index.html, a page with the latest
+                        results of all tests and of the bench
   shell MACHINE         an interactive console in a machine
   list                  machines and scenarios
   coverage              run scenarios in a kernel that counts lines, add what
@@ -232,6 +234,7 @@ COMMANDS = {        # name: (function, number of arguments)
     "bench": (run_bench, 0),
     "bench-page": (benchpage.run, 0),
     "bench --quick": (run_bench, 1),
+    "report": (webpage.run, 0),
 }
 
 

@@ -13,8 +13,8 @@ from xml.sax.saxutils import escape
 
 LINE = 17               # pixels a figure
 HEADING = 30            # pixels before the first figure of a section
-LABELS = 470            # width of the titles
-SCALE = 560             # width of the scale
+LABELS = 530            # width of the titles, in wide fonts too
+SCALE = 460             # width of the scale
 REMARKS = 190           # width of the numbers
 TOP = 96
 BOTTOM = 30
