@@ -168,6 +168,8 @@ void fuzz_run(struct kunit *test, unsigned int cases,
 	const char *why = NULL;
 
 	cases *= times;
+	if (P2P_SLOW)
+		cases /= 4;
 	p2p_quiet(test, LOGLEVEL_CRIT);
 	for (f.nr = 0; f.nr < cases && !why; f.nr++) {
 		prandom_seed_state(&f.rnd, ((u64)seed << 32) + f.nr);

@@ -11,11 +11,13 @@
  *  - by unbinding the driver of one, while its memory is out, and
  *  - by removing the switch above one, and finding it again,
  *
- * each of which has to wait until the threads have given back what they hold.
+ * each of which has to wait until the threads have given back what they hold; and,
+ * now and then, a client, about which they ask.
  *
  *   host ─── 01.0 rp0 ── up0 ─┬─ 00.0 dn0 ── mem     BAR 0 8 MiB
  *                             ├─ 01.0 dn1 ── nic     the client
- *                             └─ 02.0 dn2 ── up1 ─── dn3 ── ssd  BAR 0 4 MiB
+ *                             ├─ 02.0 dn2 ── up1 ─── dn3 ── ssd  BAR 0 4 MiB
+ *                             └─ 03.0 dn4 ── gone    the client that goes
  *
  * Each page bears the mark of the very allocation that it is part of, in a shadow
  * of the memory (p2pdma_shadow.h).
@@ -59,12 +61,15 @@
 /* How often the switch above a provider goes, rather than its driver */
 #define SWITCH_EVERY	25
 
+/* How often a client goes as well */
+#define CLIENT_EVERY	10
+
 /* A removal that takes longer is one that hangs; emulators are slow */
 #define LONGEST_MS	30000
 
-static unsigned int cycles = 1000;
+static unsigned int cycles = P2P_SLOW ? 250 : 1000;
 module_param(cycles, uint, 0444);
-MODULE_PARM_DESC(cycles, "How often providers are taken away (default: 1000)");
+MODULE_PARM_DESC(cycles, "How often providers are taken away (default: 1000, or 250 with KASAN or KCSAN)");
 
 static const struct pci_kunit_node bench[] = {
 	{ "host", NULL, PCI_KUNIT_HOST_BRIDGE, INTEL_HOST(UNLISTED),
@@ -79,6 +84,8 @@ static const struct pci_kunit_node bench[] = {
 	{ "up1", "dn2", PCI_KUNIT_UPSTREAM_PORT },
 	{ "dn3", "up1", PCI_KUNIT_DOWNSTREAM_PORT, .devfn = PCI_DEVFN(0, 0) },
 	{ "ssd", "dn3", PCI_KUNIT_ENDPOINT, .bar = { { .size = SZ_4M } } },
+	{ "dn4", "up0", PCI_KUNIT_DOWNSTREAM_PORT, .devfn = PCI_DEVFN(3, 0) },
+	{ "gone", "dn4", PCI_KUNIT_ENDPOINT },
 };
 
 /* Distances of the two providers from the client */
@@ -121,6 +128,7 @@ struct held {
  * @refused: allocations for which there was no memory, or no provider any more
  * @unfound: times that there was no provider to be found
  * @mapped: mappings
+ * @visited: times that the client that goes was there
  * @taken: pages that somebody had already
  * @lost: pages that were not those of the allocation any more
  * @wrong: other answers that must not be
@@ -138,6 +146,7 @@ struct worker {
 	unsigned long refused;
 	unsigned long unfound;
 	unsigned long mapped;
+	unsigned long visited;
 	unsigned long taken;
 	unsigned long lost;
 	unsigned long wrong;
@@ -148,6 +157,7 @@ struct worker {
  * @test: the test
  * @tree: the PCI tree, or NULL
  * @nic: the client
+ * @gone: where the client is that goes
  * @shadow: marks of the pages
  * @fabric: the fabric, or NULL
  * @guest: provider of the fabric that comes and goes; NULL while it does
@@ -158,6 +168,7 @@ struct storm {
 	struct kunit *test;
 	struct pci_kunit_tree *tree;
 	struct pci_dev *nic;
+	struct pci_p2pdma_function gone;
 	struct shadow *shadow;
 	struct fabric *fabric;
 	struct p2pdma_provider __rcu *guest;
@@ -335,6 +346,24 @@ static void ask(struct worker *w, struct pci_dev *provider)
 		w->wrong++;
 }
 
+/* Whoever asks holds the client, so that it is somewhere, in the tree or not */
+static void ask_about_client(struct worker *w, struct pci_dev *provider)
+{
+	const struct pci_p2pdma_function *at = &w->storm->gone;
+	struct pci_dev *gone;
+	int distance;
+
+	gone = pci_get_domain_bus_and_slot(at->domain, at->bus, at->devfn);
+	if (!gone)
+		return;
+	distance = pci_p2pdma_distance(provider, &gone->dev, false);
+	if (distance != DISTANCE_MEM && distance != DISTANCE_SSD &&
+	    distance != -1)
+		w->wrong++;
+	w->visited++;
+	pci_dev_put(gone);
+}
+
 static void choose(struct worker *w, struct pci_dev *provider)
 {
 	struct pci_dev *chosen = NULL;
@@ -407,7 +436,7 @@ static void step(struct worker *w)
 		w->unfound++;
 		return;
 	}
-	switch (draw(w, 12)) {
+	switch (draw(w, 13)) {
 	case 0:
 		ask(w, provider);
 		break;
@@ -422,6 +451,9 @@ static void step(struct worker *w)
 		break;
 	case 4:
 		pci_p2pdma_for_each(audit, w);
+		break;
+	case 5:
+		ask_about_client(w, provider);
 		break;
 	default:
 		take(w, h, provider);
@@ -474,6 +506,11 @@ static void replug(struct storm *storm, unsigned int cycle)
 		pci_kunit_unbind(storm->tree, name);
 	}
 	offer(storm, name);
+
+	if (cycle % CLIENT_EVERY == CLIENT_EVERY - 1) {
+		pci_kunit_remove(storm->tree, "gone");
+		pci_kunit_rescan(storm->tree);
+	}
 }
 
 static void expect_whole(struct kunit *test, struct pci_dev *pdev, size_t size)
@@ -524,6 +561,7 @@ static void providers_come_and_go(struct kunit *test)
 	p2p_hurry_rcu(test);
 	storm->tree = PCI_KUNIT_CREATE(test, bench);
 	storm->nic = pci_kunit_bind(storm->tree, "nic");
+	storm->gone = p2p_function(pci_kunit_dev(storm->tree, "gone"));
 	mem = offer(storm, "mem");
 	offer(storm, "ssd");
 	storm->shadow = shadow_create(test, mem, 0);
@@ -538,6 +576,8 @@ static void providers_come_and_go(struct kunit *test)
 	kunit_release_action(test, stop_threads, storm);
 
 	expect_calm(storm, longest, i);
+	for (i = 0; i < THREADS; i++)
+		KUNIT_EXPECT_GT(test, storm->worker[i].visited, 0);
 	shadow_expect_blank(test, storm->shadow);
 	expect_whole(test, pci_kunit_dev(storm->tree, "mem"), SZ_8M);
 	expect_whole(test, pci_kunit_dev(storm->tree, "ssd"), SZ_4M);

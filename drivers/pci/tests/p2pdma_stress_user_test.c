@@ -5,10 +5,10 @@
  *
  * Threads in the address space of one process get memory by the device node, as a
  * file descriptor, and by mmap() of p2pmem/allocate; they map it, pin pages as I/O
- * does, let a device import it and map it, duplicate and close.  Meanwhile the
- * driver of the provider is unbound and bound again, by which all of it is taken
- * away wherever it is, but for what is pinned or mapped for a device: that is
- * waited for, and importers are told to let go.
+ * does, let a device import it and map it, and close.  Meanwhile the driver of the
+ * provider is unbound and bound again, or the port above it removed and found
+ * again, by which all of it is taken away wherever it is, but for what is pinned or
+ * mapped for a device: that is waited for, and importers are told to let go.
  *
  *   host ─── 01.0 rp ── up ─┬─ 00.0 dn0 ── mem   BAR 0 8 MiB
  *                           └─ 01.0 dn1 ── nic   the importer
@@ -56,9 +56,12 @@ MODULE_IMPORT_NS(DMA_BUF);
 /* A node keeps its number for as long as somebody has it open */
 #define MINORS		8
 
-static unsigned int cycles = 300;
+/* How often the switch above the provider goes, rather than its driver */
+#define SWITCH_EVERY	10
+
+static unsigned int cycles = P2P_SLOW ? 250 : 1000;
 module_param(cycles, uint, 0444);
-MODULE_PARM_DESC(cycles, "How often the provider is taken away (default: 300)");
+MODULE_PARM_DESC(cycles, "How often the provider is taken away (default: 1000, or 250 with KASAN or KCSAN)");
 
 static const struct pci_kunit_node nodes[] = {
 	{ "host", NULL, PCI_KUNIT_HOST_BRIDGE, INTEL_HOST(UNLISTED),
@@ -489,11 +492,16 @@ static void programs_lose_their_memory(struct kunit *test)
 	start_threads(storm, user);
 	for (i = 0; i < cycles; i++) {
 		begun = ktime_get();
-		pci_kunit_unbind(storm->tree, "mem");
-		offer(storm);
+		if (i % SWITCH_EVERY == SWITCH_EVERY - 1) {
+			pci_kunit_remove(storm->tree, "dn0");
+			pci_kunit_rescan(storm->tree);
+		} else {
+			pci_kunit_unbind(storm->tree, "mem");
+		}
+		mem = offer(storm);
 		longest = max(longest, ktime_ms_delta(ktime_get(), begun));
 		/* Long enough for something to be allocated */
-		usleep_range(500, 5000);
+		usleep_range(500, 2000);
 	}
 	kunit_release_action(test, stop_threads, storm);
 	flush_delayed_fput();

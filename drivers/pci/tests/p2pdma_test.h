@@ -5,6 +5,7 @@
 #ifndef _P2PDMA_TEST_H
 #define _P2PDMA_TEST_H
 
+#include <linux/kconfig.h>
 #include <linux/pci-p2pdma.h>
 #include <linux/types.h>
 
@@ -41,6 +42,9 @@ struct vfsmount;
 #define ZERO		"module/pci_p2pdma/parameters/zero"
 
 #define LOG_LINE	1024
+
+/* A kernel that checks every access is several times slower: do less */
+#define P2P_SLOW	(IS_ENABLED(CONFIG_KASAN) || IS_ENABLED(CONFIG_KCSAN))
 
 struct pci_kunit_node *p2p_copy_nodes(struct kunit *test,
 				      const struct pci_kunit_node *nodes,
