@@ -9,6 +9,7 @@
 #   DEBUG=1                     kunit with KASAN, lockdep, kmemleak and other checkers;
 #                               DEBUG=kcsan: with KCSAN instead
 #   MACHINE=, SCENARIO=         for lab and shell; names of files in lab/
+#   MUTATIONS=                  for mutations; names of files in scripts/mutations, or all
 #   TARGET=nvmet                for demo: the NVMe target instead of a copy
 #   CONFIG=small or a file      for deb: another configuration than Debian's
 
@@ -18,13 +19,14 @@ MACHINE ?=
 SCENARIO ?=
 TARGET ?= copy
 CONFIG ?= debian
+MUTATIONS ?=
 export ACCEL KERNEL_SRC
 
 # The parts lean on each other and use all processors themselves.
 .NOTPARALLEL:
 .PHONY: help deps tree kernel demo test test-debug coverage p2pctl kunit labs lab bench \
 	bench-quick bench-page bench-kernels shell check series clean distclean need-scenario \
-	need-machine kit deb report
+	need-machine kit deb report mutations
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -58,6 +60,9 @@ p2pctl: ## build the administrator's command, which tells who reaches whose memo
 
 kunit: tree ## run the KUnit suites under QEMU
 	@scripts/kunit
+
+mutations: tree ## break the kernel in many ways and demand that a KUnit case notices each
+	@scripts/mutate $(MUTATIONS)
 
 labs: kernel ## run every scenario on every machine it is made for
 	@lab/run all
