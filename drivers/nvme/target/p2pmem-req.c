@@ -169,9 +169,6 @@ int nvmet_p2pmem_give_up(struct nvmet_req *req)
 
 /**
  * struct nvmet_p2pmem_bounce - second buffer of a request
- * @work: begins or ends the use of it
- * @req: the request
- * @status: what the backend said of it
  * @sg: the memory that the request does not point to at the moment: system
  *	memory before and after the backend has worked, else the provider's
  * @metadata_sg: the same for metadata
@@ -179,9 +176,6 @@ int nvmet_p2pmem_give_up(struct nvmet_req *req)
  * @metadata_sg_cnt: entries of @metadata_sg
  */
 struct nvmet_p2pmem_bounce {
-	struct work_struct	work;
-	struct nvmet_req	*req;
-	blk_status_t		status;
 	struct scatterlist	*sg;
 	struct scatterlist	*metadata_sg;
 	int			sg_cnt;
@@ -213,36 +207,13 @@ static void copy_sgl(struct scatterlist *to, int to_cnt,
 	sg_miter_stop(&source);
 }
 
-static void swap_buffers(struct nvmet_p2pmem_bounce *bounce)
+static void swap_buffers(struct nvmet_req *req,
+			 struct nvmet_p2pmem_bounce *bounce)
 {
-	struct nvmet_req *req = bounce->req;
-
 	swap(req->sg, bounce->sg);
 	swap(req->sg_cnt, bounce->sg_cnt);
 	swap(req->metadata_sg, bounce->metadata_sg);
 	swap(req->metadata_sg_cnt, bounce->metadata_sg_cnt);
-}
-
-static int alloc_bounce_buffers(struct nvmet_p2pmem_bounce *bounce)
-{
-	struct nvmet_req *req = bounce->req;
-	unsigned int count;
-
-	bounce->sg = sgl_alloc(req->transfer_len - req->metadata_len,
-			       GFP_KERNEL, &count);
-	bounce->sg_cnt = count;
-	if (!bounce->sg)
-		return -ENOMEM;
-
-	if (req->metadata_len) {
-		bounce->metadata_sg = sgl_alloc(req->metadata_len, GFP_KERNEL,
-						&count);
-		bounce->metadata_sg_cnt = count;
-		if (!bounce->metadata_sg)
-			return -ENOMEM;
-	}
-
-	return 0;
 }
 
 static void free_bounce(struct nvmet_p2pmem_bounce *bounce)
@@ -252,6 +223,36 @@ static void free_bounce(struct nvmet_p2pmem_bounce *bounce)
 	if (bounce->metadata_sg)
 		sgl_free(bounce->metadata_sg);
 	kfree(bounce);
+}
+
+static struct nvmet_p2pmem_bounce *alloc_bounce(struct nvmet_req *req)
+{
+	struct nvmet_p2pmem_bounce *bounce;
+	unsigned int count;
+
+	bounce = kzalloc(sizeof(*bounce), GFP_KERNEL);
+	if (!bounce)
+		return NULL;
+
+	bounce->sg = sgl_alloc(req->transfer_len - req->metadata_len,
+			       GFP_KERNEL, &count);
+	bounce->sg_cnt = count;
+	if (!bounce->sg)
+		goto fail;
+
+	if (req->metadata_len) {
+		bounce->metadata_sg = sgl_alloc(req->metadata_len, GFP_KERNEL,
+						&count);
+		bounce->metadata_sg_cnt = count;
+		if (!bounce->metadata_sg)
+			goto fail;
+	}
+
+	return bounce;
+
+fail:
+	free_bounce(bounce);
+	return NULL;
 }
 
 /**
@@ -272,7 +273,7 @@ bool nvmet_p2pmem_free(struct nvmet_req *req)
 	/* The request ended before the backend had the second buffer */
 	if (bounce) {
 		req->p2pmem.bounce = NULL;
-		swap_buffers(bounce);
+		swap_buffers(req, bounce);
 		free_bounce(bounce);
 	}
 
@@ -284,13 +285,17 @@ bool nvmet_p2pmem_free(struct nvmet_req *req)
 	return true;
 }
 
-/* The backend was refused a request's memory; let it work on a second buffer */
-static void begin_bounce(struct nvmet_p2pmem_bounce *bounce)
+/*
+ * The backend was refused a request's memory; let it work on a second buffer.
+ * If that cannot be, the initiator has what is needed to try again, and is told
+ * to, as it is if there is no system memory for a request to begin with.
+ */
+static void begin_bounce(struct nvmet_req *req)
 {
-	struct nvmet_req *req = bounce->req;
+	struct nvmet_p2pmem_bounce *bounce = alloc_bounce(req);
 
-	if (alloc_bounce_buffers(bounce))
-		goto fail;
+	if (!bounce)
+		goto again;
 
 	if (nvme_is_write(req->cmd)) {
 		copy_sgl(bounce->sg, bounce->sg_cnt, req->sg, req->sg_cnt,
@@ -304,27 +309,28 @@ static void begin_bounce(struct nvmet_p2pmem_bounce *bounce)
 	 * What was read from a device that is gone is not what was written.
 	 * It may have gone during the copy, so this is asked afterwards.
 	 */
-	if (!pci_device_is_present(req->p2pmem.provider))
-		goto fail;
+	if (!pci_device_is_present(req->p2pmem.provider)) {
+		free_bounce(bounce);
+		goto again;
+	}
 
 	nvmet_p2pmem_account_refused(req);
-	swap_buffers(bounce);
+	swap_buffers(req, bounce);
 	req->p2pmem.bounce = bounce;
 	req->execute(req);
 	return;
 
-fail:
-	nvmet_req_complete(req, blk_to_nvme_status(req, bounce->status));
-	free_bounce(bounce);
+again:
+	nvmet_req_complete(req, NVME_SC_INTERNAL);
 }
 
-static void end_bounce(struct nvmet_p2pmem_bounce *bounce)
+static void end_bounce(struct nvmet_req *req)
 {
-	struct nvmet_req *req = bounce->req;
-	blk_status_t status = bounce->status;
+	struct nvmet_p2pmem_bounce *bounce = req->p2pmem.bounce;
+	blk_status_t status = req->p2pmem.status;
 
 	req->p2pmem.bounce = NULL;
-	swap_buffers(bounce);
+	swap_buffers(req, bounce);
 	if (!nvme_is_write(req->cmd) && status == BLK_STS_OK) {
 		copy_sgl(req->sg, req->sg_cnt, bounce->sg, bounce->sg_cnt,
 			 false);
@@ -339,13 +345,13 @@ static void end_bounce(struct nvmet_p2pmem_bounce *bounce)
 
 static void bounce_work(struct work_struct *work)
 {
-	struct nvmet_p2pmem_bounce *bounce =
-		container_of(work, struct nvmet_p2pmem_bounce, work);
+	struct nvmet_req *req = container_of(work, struct nvmet_req,
+					     p2pmem.work);
 
-	if (bounce->req->p2pmem.bounce)
-		end_bounce(bounce);
+	if (req->p2pmem.bounce)
+		end_bounce(req);
 	else
-		begin_bounce(bounce);
+		begin_bounce(req);
 }
 
 /**
@@ -356,27 +362,20 @@ static void bounce_work(struct work_struct *work)
  * A backend that was refused peer-to-peer memory says so by %BLK_STS_TARGET,
  * as it does on errors of the drive, which are repeated to no harm.
  *
- * Context: any context but NMI.
+ * Context: any context but NMI.  Nothing is allocated here, where it could fail.
  * Return: true if the request is not done yet and will be completed here, false
  * if the caller is to complete it.
  */
 bool nvmet_p2pmem_io_done(struct nvmet_req *req, blk_status_t status)
 {
-	struct nvmet_p2pmem_bounce *bounce = req->p2pmem.bounce;
-
-	if (!bounce) {
+	if (!req->p2pmem.bounce) {
 		if (status != BLK_STS_TARGET || !req->p2pmem.provider)
 			return false;
 
-		bounce = kzalloc(sizeof(*bounce), GFP_ATOMIC);
-		if (!bounce)
-			return false;
-
-		bounce->req = req;
-		INIT_WORK(&bounce->work, bounce_work);
+		INIT_WORK(&req->p2pmem.work, bounce_work);
 	}
 
-	bounce->status = status;
-	queue_work(nvmet_wq, &bounce->work);
+	req->p2pmem.status = status;
+	queue_work(nvmet_wq, &req->p2pmem.work);
 	return true;
 }

@@ -149,6 +149,8 @@ struct nvmet_p2pmem_ctrl {
  * @client: device of the transport that does DMA, or NULL
  * @bounce: second buffer, in system memory, through which the backend works
  *	after it was refused the first, or NULL
+ * @work: begins or ends the use of @bounce
+ * @status: what the backend said last, for @work
  *
  * The client is that of the queue and is looked at when a controller connects.
  */
@@ -159,6 +161,8 @@ struct nvmet_p2pmem_req {
 	enum nvmet_p2pmem_access	client_access;
 	struct device			*client;
 	struct nvmet_p2pmem_bounce	*bounce;
+	struct work_struct		work;
+	blk_status_t			status;
 };
 
 extern bool nvmet_p2pmem_cpu_copy;

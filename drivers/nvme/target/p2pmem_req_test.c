@@ -292,7 +292,8 @@ static void drive_is_refused_and_provider_gone(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, nvmet_req_alloc_sgls(&stage->req), 0);
 	stage->answers[0] = BLK_STS_TARGET;
 	pci_kunit_set_access(stage->tree, "near", PCI_KUNIT_ACCESS_ALL_ONES);
-	KUNIT_EXPECT_NE(test, stage_run(stage), NVME_SC_SUCCESS);
+	/* The initiator has it still, and is to try again */
+	KUNIT_EXPECT_EQ(test, stage_run(stage), NVME_SC_INTERNAL);
 	KUNIT_EXPECT_EQ(test, stage->bios, 1);
 	pci_kunit_set_access(stage->tree, "near", PCI_KUNIT_ACCESS_NORMAL);
 	nvmet_req_free_sgls(&stage->req);
@@ -327,6 +328,71 @@ static void second_buffer_is_not_used(struct kunit *test)
 		pci_free_p2pmem(near, all, SZ_4M);
 }
 
+/* Nothing is allocated of a provider, which has so many bytes */
+static void expect_all_free(struct stage *stage, const char *name, size_t size)
+{
+	struct pci_dev *pdev = stage_device(stage, name);
+	void *all = pci_alloc_p2pmem(pdev, size);
+
+	KUNIT_EXPECT_NOT_NULL(stage->test, all);
+	if (all)
+		pci_free_p2pmem(pdev, all, size);
+}
+
+static void disable(struct stage *stage)
+{
+	mutex_lock(&stage->subsys.lock);
+	stage->ns->enabled = false;
+	nvmet_p2pmem_ns_disable(stage->ns);
+	mutex_unlock(&stage->subsys.lock);
+}
+
+/* As nvmet_ns_disable() does, which then waits for the request */
+static void namespace_goes_during_a_request(struct kunit *test)
+{
+	struct stage *stage = stage_make(test);
+
+	stage_provide(stage, "near");
+	KUNIT_ASSERT_EQ(test, stage_enable(stage, "1"), 0);
+	stage_connect_nic(stage);
+	stage_begin(stage, nvme_cmd_write, SZ_64K);
+	KUNIT_ASSERT_EQ(test, nvmet_req_alloc_sgls(&stage->req), 0);
+	KUNIT_EXPECT_TRUE(test, is_pci_p2pdma_page(sg_page(stage->req.sg)));
+	disable(stage);
+	KUNIT_EXPECT_STREQ(test, stage_providers(stage), "");
+	KUNIT_EXPECT_EQ(test, stage_run(stage), NVME_SC_SUCCESS);
+	KUNIT_EXPECT_TRUE(test, stage->peer[0]);
+	nvmet_req_free_sgls(&stage->req);
+	expect_all_free(stage, "near", SZ_4M);
+
+	/* Another setting, and as it was */
+	KUNIT_ASSERT_EQ(test, stage_enable(stage, "0"), 0);
+	KUNIT_EXPECT_FALSE(test, stage_read(stage));
+	disable(stage);
+	KUNIT_ASSERT_EQ(test, stage_enable(stage, "1"), 0);
+	stage_expect(stage, "near", "dma");
+	KUNIT_EXPECT_TRUE(test, stage_read(stage));
+}
+
+/* The same while the drive has been refused the memory */
+static void namespace_goes_during_a_bounce(struct kunit *test)
+{
+	struct stage *stage = stage_make(test);
+
+	stage_provide(stage, "near");
+	KUNIT_ASSERT_EQ(test, stage_enable(stage, "1"), 0);
+	stage_connect_nic(stage);
+	stage_begin(stage, nvme_cmd_read, SZ_64K);
+	KUNIT_ASSERT_EQ(test, nvmet_req_alloc_sgls(&stage->req), 0);
+	disable(stage);
+	stage->answers[0] = BLK_STS_TARGET;
+	KUNIT_EXPECT_EQ(test, stage_run(stage), NVME_SC_SUCCESS);
+	KUNIT_EXPECT_EQ(test, stage->bios, 2);
+	KUNIT_EXPECT_FALSE(test, stage->peer[1]);
+	nvmet_req_free_sgls(&stage->req);
+	expect_all_free(stage, "near", SZ_4M);
+}
+
 static int unbind(void *data)
 {
 	struct stage *stage = data;
@@ -335,10 +401,13 @@ static int unbind(void *data)
 	return 0;
 }
 
-/* A request keeps its memory, the provider's end waits, others do without */
-static void provider_goes_during_a_request(struct kunit *test)
+/*
+ * A request keeps its memory, the provider's end waits, others do without.
+ * @present says whether the device still answers.
+ */
+static void provider_goes(struct stage *stage, bool present)
 {
-	struct stage *stage = stage_make(test);
+	struct kunit *test = stage->test;
 	struct task_struct *task;
 
 	stage_provide(stage, "near");
@@ -348,6 +417,9 @@ static void provider_goes_during_a_request(struct kunit *test)
 	stage_begin(stage, nvme_cmd_write, SZ_64K);
 	KUNIT_ASSERT_EQ(test, nvmet_req_alloc_sgls(&stage->req), 0);
 	KUNIT_EXPECT_TRUE(test, is_pci_p2pdma_page(sg_page(stage->req.sg)));
+	if (!present)
+		pci_kunit_set_access(stage->tree, "near",
+				     PCI_KUNIT_ACCESS_ALL_ONES);
 	task = kthread_create(unbind, stage, "p2pmem_unbind");
 	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
 	get_task_struct(task);
@@ -361,6 +433,28 @@ static void provider_goes_during_a_request(struct kunit *test)
 
 	KUNIT_EXPECT_FALSE(test, stage_read(stage));
 	KUNIT_EXPECT_EQ(test, stage_counted(stage, "system_no_provider"), 1);
+}
+
+static void provider_goes_during_a_request(struct kunit *test)
+{
+	struct stage *stage = stage_make(test);
+
+	provider_goes(stage, true);
+	stage_provide(stage, "near");
+	KUNIT_EXPECT_TRUE(test, stage_becomes(stage, "near", "dma"));
+	KUNIT_EXPECT_TRUE(test, stage_read(stage));
+}
+
+/* Pulled out, and another one put in */
+static void provider_is_unplugged_during_a_request(struct kunit *test)
+{
+	struct stage *stage = stage_make(test);
+
+	provider_goes(stage, false);
+	pci_kunit_remove(stage->tree, "near");
+	KUNIT_EXPECT_FALSE(test, stage_read(stage));
+	pci_kunit_set_access(stage->tree, "near", PCI_KUNIT_ACCESS_NORMAL);
+	pci_kunit_rescan(stage->tree);
 	stage_provide(stage, "near");
 	KUNIT_EXPECT_TRUE(test, stage_becomes(stage, "near", "dma"));
 	KUNIT_EXPECT_TRUE(test, stage_read(stage));
@@ -373,7 +467,10 @@ static struct kunit_case nvmet_p2pmem_req_cases[] = {
 	KUNIT_CASE(pool_is_fragmented),
 	KUNIT_CASE(metadata_goes_along),
 	KUNIT_CASE(some_requests_are_not_eligible),
+	KUNIT_CASE(namespace_goes_during_a_request),
+	KUNIT_CASE(namespace_goes_during_a_bounce),
 	KUNIT_CASE(provider_goes_during_a_request),
+	KUNIT_CASE(provider_is_unplugged_during_a_request),
 	KUNIT_CASE(transport_is_refused),
 	KUNIT_CASE_PARAM(drive_is_refused, refusal_gen_params),
 	KUNIT_CASE(drive_has_an_error),
