@@ -9,7 +9,8 @@
  *
  * Data goes through system memory, and the request is none the worse for it,
  *
- * - where a link has no provider, or the provider's memory is all in use;
+ * - where a link has no provider, or the provider's memory is all in use, or in
+ *   more pieces than the request can have;
  * - if a client is refused the memory after it was allocated, as its route has
  *   changed in between.  The transport's data is given system memory then, as it
  *   is if the transport cannot map the memory for another reason; the backend's
@@ -25,6 +26,9 @@
  * provider that went or of a route that changed.
  */
 #include <linux/blkdev.h>
+#include <linux/blk-integrity.h>
+#include <linux/limits.h>
+#include <linux/minmax.h>
 #include <linux/pci-p2pdma.h>
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
@@ -37,11 +41,14 @@
  * nvmet_p2pmem_req_client - the transport's device can do peer-to-peer DMA
  * @req: a request of the transport
  * @client: the device
+ * @max_segment: most bytes that it takes in one segment
  */
-void nvmet_p2pmem_req_client(struct nvmet_req *req, struct device *client)
+void nvmet_p2pmem_req_client(struct nvmet_req *req, struct device *client,
+			     unsigned int max_segment)
 {
 	req->p2pmem.client_access = NVMET_P2PMEM_DMA;
 	req->p2pmem.client = client;
+	req->p2pmem.max_segment = max_segment;
 }
 
 /**
@@ -51,6 +58,7 @@ void nvmet_p2pmem_req_client(struct nvmet_req *req, struct device *client)
 void nvmet_p2pmem_req_cpu(struct nvmet_req *req)
 {
 	req->p2pmem.client_access = NVMET_P2PMEM_CPU;
+	req->p2pmem.max_segment = UINT_MAX;
 }
 
 /**
@@ -78,19 +86,44 @@ static bool eligible(const struct nvmet_req *req)
 	}
 }
 
-static bool alloc_from(struct pci_dev *provider, struct nvmet_req *req,
-		       size_t length)
+/*
+ * Most segments that a request's data may have.  As with system memory, the block
+ * layer makes several commands of a read or write that has more segments than the
+ * drive takes at once, and the RDMA core posts several work requests.  A zone
+ * append has to be one command.
+ */
+static unsigned int max_segments(const struct nvmet_req *req,
+				 struct request_queue *backend)
 {
-	unsigned int count;
+	if (unlikely(req->cmd->common.opcode == nvme_cmd_zone_append))
+		return queue_max_segments(backend);
 
-	req->sg = pci_p2pmem_alloc_sgl(provider, &count, length);
+	return UINT_MAX;
+}
+
+/*
+ * No segment is longer than the drive and the transport's device take, as nobody
+ * would cut it: not the DMA API, nor the RDMA core.
+ */
+static bool alloc_from(struct pci_dev *provider, struct nvmet_req *req,
+		       struct request_queue *backend, size_t length)
+{
+	unsigned int count, most;
+
+	most = min(queue_max_segment_size(backend), req->p2pmem.max_segment);
+	req->sg = pci_p2pmem_alloc_sgl_limits(provider, &count, length,
+					      max_segments(req, backend), most);
 	if (!req->sg)
 		return false;
 	req->sg_cnt = count;
 
 	if (req->metadata_len) {
-		req->metadata_sg = pci_p2pmem_alloc_sgl(provider, &count,
-							req->metadata_len);
+		/* The block layer does not cut metadata */
+		count = max_t(unsigned int, 1,
+			      queue_max_integrity_segments(backend));
+		req->metadata_sg = pci_p2pmem_alloc_sgl_limits(provider, &count,
+							       req->metadata_len,
+							       count, most);
 		if (!req->metadata_sg) {
 			pci_p2pmem_free_sgl(provider, req->sg);
 			req->sg = NULL;
@@ -114,6 +147,7 @@ static bool alloc_from(struct pci_dev *provider, struct nvmet_req *req,
  */
 bool nvmet_p2pmem_alloc(struct nvmet_req *req, size_t length)
 {
+	struct request_queue *backend;
 	struct pci_dev *provider;
 	int idx;
 
@@ -131,14 +165,15 @@ bool nvmet_p2pmem_alloc(struct nvmet_req *req, size_t length)
 	}
 
 	/* A stacked disk can have been given a member that does not */
-	if (!blk_queue_pci_p2pdma(bdev_get_queue(req->ns->bdev))) {
+	backend = bdev_get_queue(req->ns->bdev);
+	if (!blk_queue_pci_p2pdma(backend)) {
 		req->p2pmem.why = NVMET_P2PMEM_UNREACHABLE;
 		return false;
 	}
 
 	idx = srcu_read_lock(&nvmet_p2pmem_srcu);
 	provider = nvmet_p2pmem_provider(req);
-	if (provider && alloc_from(provider, req, length))
+	if (provider && alloc_from(provider, req, backend, length))
 		req->p2pmem.provider = provider;
 	else if (provider)
 		req->p2pmem.why = pci_has_p2pmem(provider) ?

@@ -30,7 +30,8 @@ struct nvmet_subsys;
  * @NVMET_P2PMEM_NO_PROVIDER: no device publishes memory, or the one that was
  *	chosen by the administrator does not
  * @NVMET_P2PMEM_UNREACHABLE: there is memory, but not for these clients
- * @NVMET_P2PMEM_POOL_EMPTY: the provider's memory was in use
+ * @NVMET_P2PMEM_POOL_EMPTY: the provider's memory was in use, or free in more
+ *	pieces than the request can have
  * @NVMET_P2PMEM_TRANSPORT: the transport cannot, or may not, use such memory
  * @NVMET_P2PMEM_INELIGIBLE: the data came with the command, or is for the target
  *	itself to read
@@ -147,6 +148,7 @@ struct nvmet_p2pmem_ctrl {
  * @why: why its data is in system memory, if it is known yet
  * @client_access: how the queue's transport gets at peer-to-peer memory
  * @client: device of the transport that does DMA, or NULL
+ * @max_segment: most bytes that the transport takes in one segment
  * @bounce: second buffer, in system memory, through which the backend works
  *	after it was refused the first, or NULL
  * @work: begins or ends the use of @bounce
@@ -160,6 +162,7 @@ struct nvmet_p2pmem_req {
 	enum nvmet_p2pmem_why		why;
 	enum nvmet_p2pmem_access	client_access;
 	struct device			*client;
+	unsigned int			max_segment;
 	struct nvmet_p2pmem_bounce	*bounce;
 	struct work_struct		work;
 	blk_status_t			status;
@@ -187,7 +190,8 @@ void nvmet_p2pmem_ctrl_init(struct nvmet_ctrl *ctrl, struct nvmet_req *req);
 void nvmet_p2pmem_ctrl_start(struct nvmet_ctrl *ctrl);
 void nvmet_p2pmem_ctrl_exit(struct nvmet_ctrl *ctrl);
 
-void nvmet_p2pmem_req_client(struct nvmet_req *req, struct device *client);
+void nvmet_p2pmem_req_client(struct nvmet_req *req, struct device *client,
+			     unsigned int max_segment);
 void nvmet_p2pmem_req_cpu(struct nvmet_req *req);
 void nvmet_p2pmem_req_init(struct nvmet_req *req);
 bool nvmet_p2pmem_alloc(struct nvmet_req *req, size_t length);
@@ -258,7 +262,8 @@ static inline void nvmet_p2pmem_ctrl_exit(struct nvmet_ctrl *ctrl)
 }
 
 static inline void nvmet_p2pmem_req_client(struct nvmet_req *req,
-					   struct device *client)
+					   struct device *client,
+					   unsigned int max_segment)
 {
 }
 

@@ -72,28 +72,48 @@ static void pool_runs_empty(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, stage_counted(stage, "system_pool_empty"), 1);
 }
 
-/* Every other page is free: the memory of a request is in as many pieces */
-static void pool_is_fragmented(struct kunit *test)
-{
-	struct stage *stage = stage_make(test);
-	struct pci_dev *near = stage_provide(stage, "near");
-	unsigned int i, nr = SZ_4M / PAGE_SIZE;
-	void **page = kunit_kcalloc(test, nr, sizeof(*page), GFP_KERNEL);
+#define NEAR_PAGES	(SZ_4M / PAGE_SIZE)
 
-	KUNIT_ASSERT_NOT_NULL(test, page);
-	KUNIT_ASSERT_EQ(test, stage_enable(stage, "1"), 0);
-	stage_connect_nic(stage);
-	for (i = 0; i < nr; i++) {
+static void let_go(struct pci_dev *near, void **page)
+{
+	unsigned int i;
+
+	for (i = 0; i < NEAR_PAGES; i++)
+		if (page[i])
+			pci_free_p2pmem(near, page[i], PAGE_SIZE);
+}
+
+/* Allocate all of a provider, and free every other page of it */
+static void **hold_every_other_page(struct stage *stage, struct pci_dev *near)
+{
+	void **page = kunit_kcalloc(stage->test, NEAR_PAGES, sizeof(*page),
+				    GFP_KERNEL);
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL(stage->test, page);
+	for (i = 0; i < NEAR_PAGES; i++) {
 		page[i] = pci_alloc_p2pmem(near, PAGE_SIZE);
-		KUNIT_EXPECT_NOT_NULL(test, page[i]);
+		KUNIT_EXPECT_NOT_NULL(stage->test, page[i]);
 	}
-	for (i = 0; i < nr; i++) {
+	for (i = 0; i < NEAR_PAGES; i++) {
 		if (!page[i] || !(PHYS_PFN((unsigned long)page[i]) & 1))
 			continue;
 		pci_free_p2pmem(near, page[i], PAGE_SIZE);
 		page[i] = NULL;
 	}
 
+	return page;
+}
+
+/* Every other page is free: the memory of a request is in as many pieces */
+static void pool_is_fragmented(struct kunit *test)
+{
+	struct stage *stage = stage_make(test);
+	struct pci_dev *near = stage_provide(stage, "near");
+	void **page = hold_every_other_page(stage, near);
+
+	KUNIT_ASSERT_EQ(test, stage_enable(stage, "1"), 0);
+	stage_connect_nic(stage);
 	stage_begin(stage, nvme_cmd_write, SZ_64K);
 	KUNIT_EXPECT_EQ(test, nvmet_req_alloc_sgls(&stage->req), 0);
 	KUNIT_EXPECT_EQ(test, stage->req.sg_cnt, SZ_64K / PAGE_SIZE);
@@ -102,10 +122,90 @@ static void pool_is_fragmented(struct kunit *test)
 	nvmet_req_free_sgls(&stage->req);
 	KUNIT_EXPECT_EQ(test, stage_counted(stage, "dma_bytes"), SZ_64K);
 	KUNIT_EXPECT_EQ(test, stage_counted(stage, "system_requests"), 0);
+	let_go(near, page);
+}
 
-	for (i = 0; i < nr; i++)
-		if (page[i])
-			pci_free_p2pmem(near, page[i], PAGE_SIZE);
+/* What the request has got, which it then gives back */
+static unsigned int entries(struct stage *stage, u8 opcode, size_t length,
+			    size_t longest)
+{
+	struct nvmet_req *req = &stage->req;
+	struct scatterlist *sg;
+	unsigned int nr;
+	int i;
+
+	stage_begin(stage, opcode, length);
+	KUNIT_ASSERT_EQ(stage->test, nvmet_req_alloc_sgls(req), 0);
+	KUNIT_EXPECT_TRUE(stage->test, is_pci_p2pdma_page(sg_page(req->sg)));
+	for_each_sg(req->sg, sg, req->sg_cnt, i)
+		KUNIT_EXPECT_LE(stage->test, (size_t)sg->length, longest);
+	nr = req->sg_cnt;
+	if (opcode != nvme_cmd_zone_append)
+		KUNIT_EXPECT_EQ(stage->test, stage_run(stage), NVME_SC_SUCCESS);
+	else
+		nvmet_req_uninit(req);
+	nvmet_req_free_sgls(req);
+	return nr;
+}
+
+static void segments_suit_the_drive(struct kunit *test)
+{
+	struct stage *stage = stage_make(test);
+
+	stage_provide(stage, "near");
+	KUNIT_ASSERT_EQ(test, stage_enable(stage, "1"), 0);
+	stage_connect_nic(stage);
+	KUNIT_EXPECT_EQ(test, entries(stage, nvme_cmd_read, SZ_4K, SZ_4K), 1);
+	KUNIT_EXPECT_EQ(test, entries(stage, nvme_cmd_write, SZ_1M,
+				      STAGE_MAX_SEGMENT),
+			SZ_1M / STAGE_MAX_SEGMENT);
+}
+
+static void segments_suit_the_transport(struct kunit *test)
+{
+	struct stage *stage = stage_make(test);
+
+	stage_provide(stage, "near");
+	KUNIT_ASSERT_EQ(test, stage_enable(stage, "1"), 0);
+	stage->max_segment = SZ_64K;
+	stage_connect_nic(stage);
+	KUNIT_EXPECT_EQ(test, entries(stage, nvme_cmd_read, SZ_64K, SZ_64K), 1);
+	KUNIT_EXPECT_EQ(test, entries(stage, nvme_cmd_read, SZ_1M, SZ_64K), 16);
+}
+
+/* One that takes less than a page has none of it */
+static void segments_suit_nobody(struct kunit *test)
+{
+	struct stage *stage = stage_make(test);
+
+	stage_provide(stage, "near");
+	KUNIT_ASSERT_EQ(test, stage_enable(stage, "1"), 0);
+	stage->max_segment = SZ_2K;
+	stage_connect_nic(stage);
+	KUNIT_EXPECT_FALSE(test, stage_read(stage));
+	KUNIT_EXPECT_EQ(test, stage_counted(stage, "system_pool_empty"), 1);
+}
+
+/* A zone append is one command, however much is free in pieces */
+static void a_zone_append_is_not_cut(struct kunit *test)
+{
+	struct stage *stage = stage_make(test);
+	struct pci_dev *near = stage_provide(stage, "near");
+	void **page = hold_every_other_page(stage, near);
+	size_t most = STAGE_MAX_SEGMENTS * PAGE_SIZE;
+
+	KUNIT_ASSERT_EQ(test, stage_enable(stage, "1"), 0);
+	stage_connect_nic(stage);
+	KUNIT_EXPECT_EQ(test, entries(stage, nvme_cmd_zone_append, most,
+				      PAGE_SIZE), STAGE_MAX_SEGMENTS);
+	KUNIT_EXPECT_EQ(test, entries(stage, nvme_cmd_write, 2 * most,
+				      PAGE_SIZE), 2 * STAGE_MAX_SEGMENTS);
+
+	stage_begin(stage, nvme_cmd_zone_append, 2 * most);
+	KUNIT_EXPECT_FALSE(test, nvmet_p2pmem_alloc(&stage->req, 2 * most));
+	KUNIT_EXPECT_EQ(test, stage->req.p2pmem.why, NVMET_P2PMEM_POOL_EMPTY);
+	nvmet_req_uninit(&stage->req);
+	let_go(near, page);
 }
 
 static void metadata_goes_along(struct kunit *test)
@@ -465,6 +565,10 @@ static struct kunit_case nvmet_p2pmem_req_cases[] = {
 	KUNIT_CASE(enabled_while_connected),
 	KUNIT_CASE(pool_runs_empty),
 	KUNIT_CASE(pool_is_fragmented),
+	KUNIT_CASE(segments_suit_the_drive),
+	KUNIT_CASE(segments_suit_the_transport),
+	KUNIT_CASE(segments_suit_nobody),
+	KUNIT_CASE(a_zone_append_is_not_cut),
 	KUNIT_CASE(metadata_goes_along),
 	KUNIT_CASE(some_requests_are_not_eligible),
 	KUNIT_CASE(namespace_goes_during_a_request),

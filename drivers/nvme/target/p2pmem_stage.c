@@ -15,6 +15,7 @@
 #include <linux/debug_locks.h>
 #include <linux/delay.h>
 #include <linux/irqflags.h>
+#include <linux/limits.h>
 #include <linux/memremap.h>
 #include <linux/panic.h>
 #include <linux/pci-p2pdma.h>
@@ -135,7 +136,11 @@ static void remove_disk(void *data)
 
 static void make_disk(struct stage *stage, blk_features_t features)
 {
-	struct queue_limits limits = { .features = features };
+	struct queue_limits limits = {
+		.features = features,
+		.max_segments = STAGE_MAX_SEGMENTS,
+		.max_segment_size = STAGE_MAX_SEGMENT,
+	};
 	struct kunit *test = stage->test;
 
 	stage->disk = blk_alloc_disk(&limits, NUMA_NO_NODE);
@@ -292,7 +297,8 @@ void stage_connect(struct stage *stage, const struct nvmet_fabrics_ops *ops)
  */
 void stage_connect_nic(struct stage *stage)
 {
-	nvmet_p2pmem_req_client(&stage->req, &stage_device(stage, "nic")->dev);
+	nvmet_p2pmem_req_client(&stage->req, &stage_device(stage, "nic")->dev,
+				stage->max_segment ?: UINT_MAX);
 	stage_connect(stage, &stage_transport);
 }
 

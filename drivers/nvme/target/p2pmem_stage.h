@@ -30,12 +30,17 @@
 
 #include <linux/blkdev.h>
 #include <linux/completion.h>
+#include <linux/sizes.h>
 #include <linux/types.h>
 
 #include "../../pci/pci_kunit.h"
 #include "nvmet.h"
 
-#define NR_BIOS		8
+#define NR_BIOS			8
+
+/* What the drive takes */
+#define STAGE_MAX_SEGMENTS	32
+#define STAGE_MAX_SEGMENT	SZ_512K
 
 /**
  * struct stage - a target, a drive and a request of one case
@@ -46,6 +51,7 @@
  * @then: how the request is executed if it is once more, or NULL for as before
  * @peer: whether each bio was in peer-to-peer memory
  * @bios: how many bios there were
+ * @max_segment: most bytes that the network card takes in one segment, or 0
  * @subsys: the subsystem
  * @ns: its namespace
  * @ctrl: its controller
@@ -64,6 +70,7 @@ struct stage {
 	void			(*then)(struct nvmet_req *req);
 	bool			peer[NR_BIOS];
 	unsigned int		bios;
+	unsigned int		max_segment;
 	struct nvmet_subsys	subsys;
 	struct nvmet_ns		*ns;
 	struct nvmet_ctrl	ctrl;
