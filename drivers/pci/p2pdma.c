@@ -55,7 +55,6 @@
 #include <linux/pm_runtime.h>
 #include <linux/random.h>
 #include <linux/rculist.h>
-#include <linux/scatterlist.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
@@ -831,128 +830,6 @@ pci_bus_addr_t pci_p2pmem_virt_to_bus(struct pci_dev *provider, void *vaddr)
 	return 0;
 }
 EXPORT_SYMBOL_GPL(pci_p2pmem_virt_to_bus);
-
-/**
- * pci_p2pmem_alloc_sgl_limits - allocate peer-to-peer memory as a scatterlist
- * @provider: the provider
- * @nr_entries: returns the number of entries
- * @length: number of bytes
- * @max_entries: most entries that the caller can use; 1 asks for contiguous
- *	memory
- * @max_entry_size: most bytes that an entry may have, at least a page; what is
- *	beyond a multiple of the page size is not made use of
- *
- * The list has as few entries as the free memory allows: one, if there is a
- * free piece of that length and the limits permit it.  Entries consist of whole
- * pages, but for the end of the last one, and each lies within one resource that
- * the provider added.
- *
- * Context: process context, may sleep.
- * Return: the scatterlist, to be freed by pci_p2pmem_free_sgl(), or NULL if
- * @length is zero, the memory, or the scatterlist, cannot be had, or not within
- * the limits.
- */
-struct scatterlist *pci_p2pmem_alloc_sgl_limits(struct pci_dev *provider,
-						unsigned int *nr_entries,
-						u32 length,
-						unsigned int max_entries,
-						size_t max_entry_size)
-{
-	struct page *piece, *next;
-	struct scatterlist *sgl, *sg;
-	struct pci_p2pdma *p2p;
-	unsigned int nr;
-	size_t size;
-
-	scoped_guard(rcu) {
-		p2p = rcu_dereference(provider->p2pdma);
-		piece = p2p ? p2pdma_pool_gather(&p2p->pool, length,
-						 max_entries, max_entry_size,
-						 &nr) : NULL;
-	}
-	if (!piece)
-		return NULL;
-
-	/* From here on the memory keeps the provider */
-	sgl = kvmalloc_array(nr, sizeof(*sgl), GFP_KERNEL);
-	if (!sgl) {
-		p2pdma_pool_free_pieces(&p2p->pool, piece);
-		return NULL;
-	}
-
-	for (sg = sgl; piece; sg++, piece = next) {
-		next = p2pdma_pool_next_piece(piece, &size);
-		*sg = (struct scatterlist){};
-		sg_set_page(sg, piece, min(size, length), 0);
-		length -= sg->length;
-	}
-	sg_mark_end(sg - 1);
-
-	*nr_entries = nr;
-	return sgl;
-}
-EXPORT_SYMBOL_GPL(pci_p2pmem_alloc_sgl_limits);
-
-/**
- * pci_p2pmem_alloc_sgl - allocate peer-to-peer memory as a scatterlist
- * @provider: the provider
- * @nr_entries: returns the number of entries
- * @length: number of bytes
- *
- * pci_p2pmem_alloc_sgl_limits() without limits.
- *
- * Context: process context, may sleep.
- * Return: the scatterlist, to be freed by pci_p2pmem_free_sgl(), or NULL if the
- * memory, or the scatterlist, cannot be had.
- */
-struct scatterlist *pci_p2pmem_alloc_sgl(struct pci_dev *provider,
-					 unsigned int *nr_entries, u32 length)
-{
-	return pci_p2pmem_alloc_sgl_limits(provider, nr_entries, length,
-					   UINT_MAX, SIZE_MAX);
-}
-EXPORT_SYMBOL_GPL(pci_p2pmem_alloc_sgl);
-
-/**
- * pci_p2pmem_free_sgl - free a scatterlist and the memory that it describes
- * @provider: the provider
- * @sgl: what pci_p2pmem_alloc_sgl() or its variant with limits returned
- *
- * Context: process or softirq context; does not sleep unless the list is long
- * enough to have been allocated by pages.
- */
-void pci_p2pmem_free_sgl(struct pci_dev *provider, struct scatterlist *sgl)
-{
-	unsigned long first = 0, *last = &first;
-	struct pci_p2pdma *p2p;
-	struct scatterlist *sg;
-	struct page *piece;
-
-	if (sg_is_last(sgl)) {
-		pci_free_p2pmem(provider, sg_virt(sgl), sgl->length);
-		kvfree(sgl);
-		return;
-	}
-
-	rcu_read_lock();
-	p2p = rcu_dereference(provider->p2pdma);
-	for (sg = sgl; p2p && sg; sg = sg_next(sg)) {
-		piece = p2pdma_pool_take(&p2p->pool, sg_virt(sg), sg->length);
-		if (!piece)
-			continue;
-		*last = (unsigned long)piece;
-		last = &piece->private;
-	}
-	*last = 0;
-	if (p2p)
-		p2pdma_pool_free_pieces(&p2p->pool, (struct page *)first);
-	rcu_read_unlock();
-	WARN_ONCE(!p2p, "%s: freed a scatterlist of a device that provides no memory\n",
-		  pci_name(provider));
-
-	kvfree(sgl);
-}
-EXPORT_SYMBOL_GPL(pci_p2pmem_free_sgl);
 
 /**
  * pci_p2pdma_enable_store - parse the setting of a peer-to-peer attribute

@@ -176,6 +176,34 @@ static __always_inline bool p2pdma_run_fits(void *addr, unsigned long len)
 }
 
 /**
+ * p2pdma_pool_alloc_front - allocate what this CPU keeps at hand
+ * @pool: the pool
+ * @len: number of pages
+ *
+ * Context: any context but NMI.
+ * Return: kernel address of the first page, or NULL if the CPU keeps nothing of
+ * that length, which says nothing of the pool.
+ */
+static __always_inline void *p2pdma_pool_alloc_front(struct p2pdma_pool *pool,
+						     unsigned long len)
+{
+	unsigned int depth, class;
+	struct page *page;
+
+	if (!p2pdma_front_fits(len))
+		return NULL;
+
+	class = __ffs(len);
+	depth = READ_ONCE(pool->fronts.depth[class]);
+	page = depth ? p2pdma_front_take(&pool->fronts, class, depth) : NULL;
+	if (unlikely(!page))
+		return NULL;
+
+	p2pdma_run_set_tag(page, p2pdma_run_used(len));
+	return (void *)page->private;
+}
+
+/**
  * p2pdma_pool_alloc - allocate contiguous pages
  * @pool: the pool
  * @size: number of bytes, rounded up to whole pages

@@ -124,6 +124,40 @@ static void lists_within_limits(struct kunit *test)
 						      &nr, SZ_4K, 1, SZ_4K));
 }
 
+/* Tables of one entry are used again: by one list at a time, and blank */
+static void tables_are_used_again(struct kunit *test)
+{
+	static const u32 lengths[] = { SZ_4K, SZ_128K - 1, 1, SZ_8K };
+	struct pci_kunit_tree *tree = PCI_KUNIT_CREATE(test, bench);
+	struct pci_dev *mem = make_provider(test, tree, "mem");
+	struct scatterlist *sgl[24];
+	unsigned int round, i, j, nr;
+	u32 length;
+
+	for (round = 0; round < 3; round++) {
+		for (i = 0; i < ARRAY_SIZE(sgl); i++) {
+			length = lengths[(i + round) % ARRAY_SIZE(lengths)];
+			sgl[i] = pci_p2pmem_alloc_sgl(mem, &nr, length);
+			KUNIT_ASSERT_NOT_NULL(test, sgl[i]);
+			KUNIT_EXPECT_EQ(test, nr, 1);
+			expect_list(test, sgl[i], nr, length, SIZE_MAX);
+			KUNIT_EXPECT_EQ(test, sg_dma_len(sgl[i]), 0);
+			for (j = 0; j < i; j++) {
+				KUNIT_EXPECT_PTR_NE(test, sgl[i], sgl[j]);
+				KUNIT_EXPECT_PTR_NE(test, sg_page(sgl[i]),
+						    sg_page(sgl[j]));
+			}
+		}
+		for (i = 0; i < ARRAY_SIZE(sgl); i++) {
+			sg_dma_len(sgl[i]) = ~0;
+			sg_dma_mark_bus_address(sgl[i]);
+			pci_p2pmem_free_sgl(mem, sgl[i]);
+		}
+		KUNIT_EXPECT_EQ(test, p2pdma_pool_available(pool_of(mem)),
+				SZ_4M);
+	}
+}
+
 /* Contiguous memory that is there once what CPUs keep at hand is taken back */
 static void contiguous_on_demand(struct kunit *test)
 {
@@ -386,6 +420,7 @@ static void awake_as_long_as_there_is_memory(struct kunit *test)
 
 static struct kunit_case p2pdma_memory_cases[] = {
 	KUNIT_CASE(lists_within_limits),
+	KUNIT_CASE(tables_are_used_again),
 	KUNIT_CASE(contiguous_on_demand),
 	KUNIT_CASE(entries_stay_in_one_resource),
 	KUNIT_CASE(awake_as_long_as_there_is_memory),
