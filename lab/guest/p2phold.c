@@ -3,6 +3,7 @@
  * p2phold - hold a provider's memory and say what becomes of it
  *
  *	p2phold ALLOCATE BYTES
+ *	p2phold /dev/p2pmem/ADDRESS BYTES
  *
  * Maps the memory, writes to each page of it, and answers one line for each
  * line of standard input:
@@ -12,9 +13,15 @@
  *	drop	give the held memory back: "ok"
  * The first line printed is "held", or the error's name if the mapping was
  * refused. End of input ends the program.
+ *
+ * In the second form the memory is exported: it belongs to a dma-buf, whose file
+ * descriptor is held as well. "map" then maps its first page once more.
  */
 #include <setjmp.h>
 #include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <linux/pci_p2pdma.h>
 #include "p2pmem.h"
 
 #define PAGE 4096UL
@@ -59,6 +66,24 @@ static const char *map_another(int fd)
 	return "ok";
 }
 
+/* The file to map: the one that was named, or the dma-buf that it gives. */
+static int open_memory(const char *path, size_t bytes)
+{
+	struct pci_p2pdma_alloc want = {
+		.size = sizeof(want),
+		.fd_flags = O_RDWR | O_CLOEXEC,
+		.length = bytes,
+	};
+	int fd = open_or_die(path, O_RDWR);
+	struct stat status;
+
+	if (fstat(fd, &status))
+		die_errno(1, "cannot tell what %s is", path);
+	if (!S_ISCHR(status.st_mode))
+		return fd;
+	return ioctl(fd, PCI_P2PDMA_IOC_ALLOC, &want);
+}
+
 int main(int argc, char **argv)
 {
 	struct sigaction action = { .sa_handler = on_sigbus };
@@ -73,8 +98,12 @@ int main(int argc, char **argv)
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	sigaction(SIGBUS, &action, NULL);
-	fd = open_or_die(argv[1], O_RDWR);
 	bytes = bytes_arg(argv[2]);
+	fd = open_memory(argv[1], bytes);
+	if (fd < 0) {
+		puts(strerrorname_np(errno));
+		return 2;
+	}
 	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (memory == MAP_FAILED) {
 		puts(strerrorname_np(errno));

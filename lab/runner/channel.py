@@ -23,6 +23,8 @@ runner, all others are the scenario's test output:
     @plug drive=... port=...        plug a drive into a port
     @unplug drive=...               ask the guest to let go of it, and take it
                                     out
+    @inject device=... error=...    a port reports an error (AER), by the name
+                                    that the emulator has for it
     @tell WORD                      to the partner's scenario: something is so
     @await WORD                     has the partner told this? wait until then
     @route provider=... ...         a verdict of the kernel, as traced
@@ -37,6 +39,7 @@ rest.
 """
 
 import dataclasses
+import re
 
 COPY_NUMBERS = ("from_offset", "to_offset", "bytes")
 COPY_KEYS = ("label", "via", "from", "to", *COPY_NUMBERS)
@@ -132,6 +135,17 @@ def plug_fields(text, machine):
                         for dev in machine.devices):
         raise Refused(f"the machine has no port '{port}'")
     return drive, port
+
+
+def inject_fields(text, machine):
+    """The port and the error of a request to inject one, checked."""
+    words = _checked(text, ("device", "error"))
+    if not any(dev.name == words["device"] and dev.carries
+               for dev in machine.devices):
+        raise Refused(f"the machine has no port '{words['device']}'")
+    if not re.fullmatch(r"[A-Z_]+", words["error"]):
+        raise Refused(f"error={words['error']} is not the name of an error")
+    return words["device"], words["error"]
 
 
 def answer(lines):

@@ -115,7 +115,7 @@ def build_programs(directory):
     directory.mkdir(parents=True, exist_ok=True)
     programs = [
         build_program(source, directory / source.stem,
-                      ["-Wextra", "-D_GNU_SOURCE"])
+                      ["-Wextra", "-D_GNU_SOURCE", f"-I{UAPI}"])
         for source in sorted(GUEST.glob("*.c"))]
     programs += [
         build_program(source, directory / source.stem, [f"-I{UAPI}"])
@@ -278,7 +278,7 @@ def build_initramfs(path, machine, programs, wanted=(), modules=()):
     """
     archive = user_space("init", ("etc", "lab/bin", "lab/modules",
                                   "lab/scenarios"))
-    for name in ("lib.sh", "nvmet.sh", "welcome"):
+    for name in ("lib.sh", "nvmet.sh", "storm.sh", "welcome"):
         archive.file(f"lab/{name}", (GUEST / name).read_bytes(), 0o644)
     archive.file("etc/passwd", USERS.encode(), 0o644)
     archive.file("etc/group", b"root:x:0:\nnogroup:x:65534:\n", 0o644)

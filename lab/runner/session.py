@@ -350,6 +350,13 @@ class Session:
             time.sleep(0.2)
         return []
 
+    def _inject(self, vm, text):
+        device, error = channel.inject_fields(text, self.machine)
+        said = vm.monitor.human(f"pcie_aer_inject_error {device} {error}")
+        if not said.startswith("OK "):
+            raise channel.Refused(said.strip() or "the emulator says nothing")
+        return []
+
     def handle(self, vm, request):
         """Answer one request; True when the scenario is over."""
         if request.word == "done":
@@ -390,6 +397,8 @@ class Session:
                 lines = self._plug(vm, request.text)
             elif request.word == "unplug":
                 lines = self._unplug(vm, request.text)
+            elif request.word == "inject":
+                lines = self._inject(vm, request.text)
             else:
                 raise channel.Refused(f"'{request.word}' is not a request")
         except channel.Refused as refused:

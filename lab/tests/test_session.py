@@ -235,7 +235,10 @@ class Run(Fixture):
                 ("@plug drive=src port=rp1", "no drive 'src' that can be"),
                 ("@plug drive=spare port=dst", "no port 'dst'"),
                 ("@plug drive=spare", "'port' is missing"),
-                ("@unplug drive=dst", "no drive 'dst' that can be")):
+                ("@unplug drive=dst", "no drive 'dst' that can be"),
+                ("@inject device=rp1", "'error' is missing"),
+                ("@inject device=dst error=DLP", "no port 'dst'"),
+                ("@inject device=rp1 error=quit;", "not the name")):
             with self.subTest(request):
                 answer = self.ask(request)
                 self.assertTrue(answer.startswith("@error "), answer)
@@ -254,6 +257,20 @@ class Run(Fixture):
         self.vm.monitor = types.SimpleNamespace(command=command)
         for request in ("@plug drive=spare port=rp1", "@unplug drive=spare"):
             self.assertIn("bus full", self.ask(request))
+
+    def test_inject(self):
+        told = []
+
+        def human(line):
+            told.append(line)
+            return said
+        self.vm.monitor = types.SimpleNamespace(human=human)
+        said = "OK id: rp1 root bus: 0000:00, bus: 0 devfn: 1.0\n"
+        self.assertEqual(self.ask("@inject device=rp1 error=DLP"), "@end\n")
+        self.assertEqual(told, ["pcie_aer_inject_error rp1 DLP"])
+        said = "failed to inject error\n"
+        self.assertEqual(self.ask("@inject device=rp1 error=DLP"),
+                         "@error failed to inject error\n")
 
     def unplug(self, present):
         self.vm.monitor = types.SimpleNamespace(

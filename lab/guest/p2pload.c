@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * p2pload - keep a drive busy with peer-to-peer memory, and tell what became of it
+ *
+ *	p2pload ALLOCATE DRIVE OFFSET
+ *
+ * Round after round the processor writes a pattern into memory of a provider, the
+ * drive writes it to its page at OFFSET and reads it back into the same memory,
+ * and the processor compares. "begun" is printed after the first round. SIGTERM,
+ * or the first error, ends the load; the last line is
+ *
+ *	rounds=N wrong=N error=NAME
+ *
+ * where NAME is "none", SIGBUS if the memory was taken away while the processor
+ * looked at it, or the name of what a system call said.
+ */
+#include <setjmp.h>
+#include <signal.h>
+#include "p2pmem.h"
+
+#define PAGE	4096UL
+#define WORDS	(PAGE / sizeof(__u64))
+
+static sigjmp_buf lost;
+static volatile sig_atomic_t enough;
+
+static void on_sigbus(int signal)
+{
+	siglongjmp(lost, signal);
+}
+
+static void on_sigterm(int signal)
+{
+	(void)signal;
+	enough = 1;
+}
+
+static void fill(__u64 *memory, __u64 pattern)
+{
+	size_t i;
+
+	for (i = 0; i < WORDS; i++)
+		write_word(&memory[i], pattern + i);
+}
+
+static int differs(const __u64 *memory, __u64 pattern)
+{
+	size_t i;
+
+	for (i = 0; i < WORDS; i++)
+		if (read_word(&memory[i]) != pattern + i)
+			return 1;
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct sigaction bus = { .sa_handler = on_sigbus };
+	struct sigaction term = { .sa_handler = on_sigterm };
+	static unsigned long rounds, wrong;
+	static const char *error = "none";
+	static __u64 *memory;
+	static off_t offset;
+	static int drive;
+	__u64 pattern;
+
+	if (argc != 4) {
+		fprintf(stderr, "usage: p2pload ALLOCATE DRIVE OFFSET\n");
+		return 1;
+	}
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	memory = map_provider(argv[1], PAGE);
+	drive = open_or_die(argv[2], O_RDWR | O_DIRECT);
+	offset = bytes_arg(argv[3]);
+	sigaction(SIGBUS, &bus, NULL);
+	sigaction(SIGTERM, &term, NULL);
+
+	if (sigsetjmp(lost, 1)) {
+		error = "SIGBUS";
+		enough = 1;
+	}
+	while (!enough) {
+		pattern = (__u64)getpid() << 40 | (__u64)rounds << 12;
+		fill(memory, pattern);
+		if (write_all(drive, memory, PAGE, offset))
+			break;
+		fill(memory, ~pattern);
+		if (read_all(drive, memory, PAGE, offset))
+			break;
+		wrong += differs(memory, pattern);
+		if (!rounds++)
+			puts("begun");
+	}
+	/* Neither asked to end nor hit by a signal: a system call has failed */
+	if (!enough)
+		error = strerrorname_np(errno);
+	printf("rounds=%lu wrong=%lu error=%s\n", rounds, wrong, error);
+	return 0;
+}
