@@ -26,7 +26,7 @@ export ACCEL KERNEL_SRC
 .NOTPARALLEL:
 .PHONY: help deps tree kernel demo test test-debug coverage p2pctl kunit labs lab bench \
 	bench-quick bench-page bench-kernels shell check series clean distclean need-scenario \
-	need-machine kit deb report mutations
+	need-machine kit deb report mutations promises
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -82,6 +82,9 @@ bench-page: ## write lab/bench/results.rst from the figures of the last "make be
 
 report: ## write a page with the latest results of all tests: build/report/index.html
 	@lab/run report
+
+promises: ## write the page of what is promised and which test holds it, from the last "make test"
+	@scripts/promises
 
 # The other kernels share the compiler's cache with ours, which is built first.
 bench-kernels: kernel

@@ -22,7 +22,7 @@
 #define WORDS	(PAGE / sizeof(__u64))
 
 static sigjmp_buf lost;
-static volatile sig_atomic_t enough;
+static int enough;
 
 static void on_sigbus(int signal)
 {
@@ -32,7 +32,7 @@ static void on_sigbus(int signal)
 static void on_sigterm(int signal)
 {
 	(void)signal;
-	enough = 1;
+	__atomic_store_n(&enough, 1, __ATOMIC_RELAXED);
 }
 
 static void fill(__u64 *memory, __u64 pattern)
@@ -79,7 +79,7 @@ int main(int argc, char **argv)
 		error = "SIGBUS";
 		enough = 1;
 	}
-	while (!enough) {
+	while (!__atomic_load_n(&enough, __ATOMIC_RELAXED)) {
 		pattern = (__u64)getpid() << 40 | (__u64)rounds << 12;
 		fill(memory, pattern);
 		if (write_all(drive, memory, PAGE, offset))
@@ -92,7 +92,7 @@ int main(int argc, char **argv)
 			puts("begun");
 	}
 	/* Neither asked to end nor hit by a signal: a system call has failed */
-	if (!enough)
+	if (!__atomic_load_n(&enough, __ATOMIC_RELAXED))
 		error = strerrorname_np(errno);
 	printf("rounds=%lu wrong=%lu error=%s\n", rounds, wrong, error);
 	return 0;

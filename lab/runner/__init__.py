@@ -18,6 +18,7 @@ The laboratory: boot a declared machine in QEMU, run a scenario in it, judge it.
   bench.py      instructions of the stock kernel and of ours, side by side
   coverage.py   which lines of our files were executed; what excuses the others
   coveragepage.py  the same as pages for a browser
+  promises.py   what is promised, and which test holds it
   report.py     result lines, totals and colours
   cli.py        the command line of lab/run
 
