@@ -202,6 +202,7 @@ storm_one()
 	exec 4>&- 5<&- 6>&- 7<&-
 	for storm_pid in /tmp/pid.*; do
 		[ ! -e "$storm_pid" ] || kill "$(cat "$storm_pid")"
+		rm -f "$storm_pid"
 	done
 	return 1
 }
