@@ -377,9 +377,10 @@ static int providers_changed(struct notifier_block *nb, unsigned long action,
 {
 	struct nvmet_p2pmem_subsys *subsys;
 
-	guard(spinlock)(&subsystems_lock);
+	spin_lock(&subsystems_lock);
 	list_for_each_entry(subsys, &subsystems, entry)
 		queue_work(nvmet_wq, &subsys->work);
+	spin_unlock(&subsystems_lock);
 
 	return NOTIFY_DONE;
 }
@@ -418,8 +419,9 @@ void nvmet_p2pmem_subsys_init(struct nvmet_subsys *subsys)
 {
 	INIT_WORK(&subsys->p2pmem.work, make_all_links);
 
-	guard(spinlock)(&subsystems_lock);
+	spin_lock(&subsystems_lock);
 	list_add(&subsys->p2pmem.entry, &subsystems);
+	spin_unlock(&subsystems_lock);
 }
 
 /**
@@ -430,8 +432,9 @@ void nvmet_p2pmem_subsys_init(struct nvmet_subsys *subsys)
  */
 void nvmet_p2pmem_subsys_exit(struct nvmet_subsys *subsys)
 {
-	scoped_guard(spinlock, &subsystems_lock)
-		list_del(&subsys->p2pmem.entry);
+	spin_lock(&subsystems_lock);
+	list_del(&subsys->p2pmem.entry);
+	spin_unlock(&subsystems_lock);
 	/* Nobody queues it any more */
 	cancel_work_sync(&subsys->p2pmem.work);
 }
