@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """The page of promises: only tests that were run, and passed, may be on it."""
 
+import fnmatch
 import json
 import unittest
 
-import context  # noqa: F401
-from runner import promises
+import context
+from runner import machine, promises
 from runner.errors import LabError
+from test_stock import cases
 
 KUNIT = json.dumps({"test_cases": [], "sub_groups": [
     {"name": "pool", "test_cases": [
@@ -106,6 +108,21 @@ class Source(unittest.TestCase):
                      "[[promise]]\ntext = 'x'\ntests = []", "promise"):
             with self.subTest(text), self.assertRaises(LabError):
                 promises.parse(text)
+
+    def test_the_tests_are_there(self):
+        there = cases()
+        there |= {case.partition(".")[0] for case in there}
+        directory = context.LAB / "machines"
+        runs = [f"{name}/{scenario}" for name in machine.names(directory)
+                for scenario in machine.load(directory, name).scenarios]
+        for _, tests in promises.parse(promises.read(promises.SOURCE)):
+            for words in tests:
+                where, _, name = words.partition(" ")
+                if where == "kunit":
+                    self.assertIn(name, there)
+                else:
+                    place = name.partition(": ")[0]
+                    self.assertTrue(fnmatch.filter(runs, place), words)
 
     def test_the_source(self):
         results = promises.Results()
