@@ -25,11 +25,13 @@
  * the other half of a large entry that a munmap() cut, the page tables that
  * fork() does not copy.
  *
- * Zeros.  Whoever is handed memory finds zeros in it, written by the processor
- * before anybody else knows of the buffer.  Not when it is given back: what a
- * buffer gets may as well have been a driver's, such as the NVMe target's with the
- * data of its hosts, or be what an earlier life of the provider has left.  Drivers
- * that allocate for themselves know what they want to write, and wait for nothing.
+ * Zeros.  Who may not look at the BAR anyway finds zeros in memory that he is handed,
+ * written by the processor before anybody else knows of the buffer.  Not when it is
+ * given back: what a buffer gets may as well have been a driver's, such as the NVMe
+ * target's with the data of its hosts, or be what an earlier life of the provider has
+ * left.  Writing takes a hundred thousand times as long as mapping does.  Processes
+ * with CAP_SYS_RAWIO, from whom this would hide nothing, are spared it, and drivers
+ * that allocate for themselves.
  *
  * Giving back.  A page returns to the pool when nobody can map it any more:
  *
@@ -53,6 +55,7 @@
  * what the new holder has written.
  */
 #include <linux/bitmap.h>
+#include <linux/capability.h>
 #include <linux/dcache.h>
 #include <linux/dma-buf.h>
 #include <linux/fs.h>
@@ -69,6 +72,9 @@
 #include <linux/sched/signal.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/sysfs.h>
+#include <linux/user_namespace.h>
 
 #include "p2pdma.h"
 #include "p2pdma_buffer.h"
@@ -77,10 +83,47 @@
 #undef MODULE_PARAM_PREFIX
 #define MODULE_PARAM_PREFIX "pci_p2pdma."
 
-static bool zero = true;
-module_param(zero, bool, 0644);
+enum zero_whom {
+	ZERO_NEVER,
+	ZERO_UNPRIVILEGED,
+	ZERO_ALWAYS,
+};
+
+static const char * const zero_names[] = {
+	[ZERO_NEVER]		= "never",
+	[ZERO_UNPRIVILEGED]	= "unprivileged",
+	[ZERO_ALWAYS]		= "always",
+};
+
+static enum zero_whom zero_whom = ZERO_UNPRIVILEGED;
+
+static int zero_set(const char *text, const struct kernel_param *param)
+{
+	int whom = sysfs_match_string(zero_names, text);
+
+	if (whom < 0) {
+		pr_err("zero: '%s' is not understood; write never, unprivileged or always\n",
+		       text);
+		return whom;
+	}
+	WRITE_ONCE(zero_whom, whom);
+
+	return 0;
+}
+
+static int zero_get(char *buf, const struct kernel_param *param)
+{
+	return sysfs_emit(buf, "%s\n", zero_names[READ_ONCE(zero_whom)]);
+}
+
+static const struct kernel_param_ops zero_ops = {
+	.set = zero_set,
+	.get = zero_get,
+};
+
+module_param_cb(zero, &zero_ops, NULL, 0644);
 MODULE_PARM_DESC(zero,
-		 "Write zeros to peer-to-peer memory before user space gets it (default: yes)");
+		 "For whom to write zeros to peer-to-peer memory that user space gets: never, unprivileged (default) or always");
 
 /* Bytes to zero at a time */
 #define ZERO_STEP	SZ_64K
@@ -237,6 +280,21 @@ static void zero_some(void __iomem *mem, size_t size)
 	__raw_readq(mem + size - sizeof(u64));
 }
 
+/* Who may do raw I/O reads the BAR through sysfs, whatever is in it */
+static bool wants_zeros(void)
+{
+	switch (READ_ONCE(zero_whom)) {
+	case ZERO_NEVER:
+		return false;
+	case ZERO_ALWAYS:
+		return true;
+	case ZERO_UNPRIVILEGED:
+		break;
+	}
+
+	return !ns_capable_noaudit(&init_user_ns, CAP_SYS_RAWIO);
+}
+
 /* Device memory is slow: let others run, and who is killed give up */
 static int zero_all(struct p2pdma_buffer *buffer)
 {
@@ -342,7 +400,7 @@ static void return_pages(struct p2pdma_buffer *buffer, unsigned long first,
  * @p2p: the provider, which the caller keeps from ending
  * @size: number of bytes, rounded up to whole pages
  *
- * The memory holds zeros, unless the parameter pci_p2pdma.zero is off.
+ * The memory holds zeros if the parameter pci_p2pdma.zero says so for the caller.
  *
  * Context: process context, may sleep.
  * Return: the buffer, or an error: -EINVAL if @size is zero, -ENOMEM if that
@@ -372,7 +430,7 @@ struct p2pdma_buffer *p2pdma_buffer_create(struct pci_p2pdma *p2p, size_t size)
 				    GFP_KERNEL);
 	if (!buffer->returned || !fill(buffer))
 		error = -ENOMEM;
-	else if (READ_ONCE(zero))
+	else if (wants_zeros())
 		error = zero_all(buffer);
 	if (error) {
 		p2pdma_buffer_destroy(buffer);

@@ -450,7 +450,7 @@ int p2p_allow(struct kunit *test, const char *text)
 	return p2p_write(test, test->priv, HOST_BRIDGES, text);
 }
 
-/* Whether what user space gets is zeroed; 0 or the error that the writer gets */
+/* Whose memory is zeroed; 0 or the error that the writer gets */
 int p2p_zero(struct kunit *test, const char *text)
 {
 	return p2p_write(test, test->priv, ZERO, text);
@@ -617,8 +617,8 @@ static u8 cpu_family;
 /* What the administrator had allowed when the running case began */
 static char allowed_before[SZ_1K];
 
-/* And whether user space was to get zeros */
-static char zero_before[4];
+/* And who was to get zeros */
+static char zero_before[16];
 
 int p2p_suite_init(struct kunit_suite *suite)
 {
@@ -647,7 +647,7 @@ int p2p_case_init(struct kunit *test)
 	p2p_read(test, test->priv, ZERO, zero_before, sizeof(zero_before));
 
 	/* Where nothing answers, writing takes long and shows nothing */
-	return p2p_allow(test, "none") ?: p2p_zero(test, "0");
+	return p2p_allow(test, "none") ?: p2p_zero(test, "never");
 }
 
 void p2p_case_exit(struct kunit *test)

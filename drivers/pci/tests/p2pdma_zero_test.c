@@ -14,6 +14,8 @@
 #include <kunit/resource.h>
 #include <kunit/test.h>
 
+#include <linux/capability.h>
+#include <linux/cred.h>
 #include <linux/gfp.h>
 #include <linux/list.h>
 #include <linux/minmax.h>
@@ -141,15 +143,50 @@ static void left_alone_if_switched_off(struct kunit *test)
 	struct bench *b = bench_create(test);
 	struct p2pdma_buffer *buffer;
 
-	KUNIT_ASSERT_EQ(test, p2p_zero(test, "0"), 0);
+	KUNIT_ASSERT_EQ(test, p2p_zero(test, "never"), 0);
 	buffer = get_buffer(test, b, ALL);
 	KUNIT_EXPECT_NULL(test, memchr_inv(b->mem, LEFT, ALL));
 	p2pdma_buffer_destroy(buffer);
 
-	KUNIT_ASSERT_EQ(test, p2p_zero(test, "1"), 0);
+	KUNIT_ASSERT_EQ(test, p2p_zero(test, "always"), 0);
 	buffer = get_buffer(test, b, ALL);
 	KUNIT_EXPECT_NULL(test, memchr_inv(b->mem, 0, ALL));
 	p2pdma_buffer_destroy(buffer);
+}
+
+/* By default those who could read the BAR without us get it as it is */
+static void written_for_the_unprivileged(struct kunit *test)
+{
+	struct bench *b = bench_create(test);
+	const struct cred *privileged;
+	struct p2pdma_buffer *buffer;
+	struct cred *cred;
+
+	KUNIT_ASSERT_EQ(test, p2p_zero(test, "unprivileged"), 0);
+	buffer = get_buffer(test, b, ALL);
+	KUNIT_EXPECT_NULL(test, memchr_inv(b->mem, LEFT, ALL));
+	p2pdma_buffer_destroy(buffer);
+
+	cred = prepare_creds();
+	KUNIT_ASSERT_NOT_NULL(test, cred);
+	cap_lower(cred->cap_effective, CAP_SYS_RAWIO);
+	privileged = override_creds(cred);
+	buffer = p2pdma_buffer_create(&b->p2p, ALL);
+	revert_creds(privileged);
+	put_cred(cred);
+	KUNIT_ASSERT_FALSE_MSG(test, IS_ERR(buffer), "%pe", buffer);
+	KUNIT_EXPECT_NULL(test, memchr_inv(b->mem, 0, ALL));
+	p2pdma_buffer_destroy(buffer);
+}
+
+static void other_words_are_refused(struct kunit *test)
+{
+	char shown[16];
+
+	KUNIT_EXPECT_EQ(test, p2p_zero(test, "sometimes"), -EINVAL);
+	KUNIT_EXPECT_EQ(test, p2p_zero(test, ""), -EINVAL);
+	p2p_read(test, test->priv, ZERO, shown, sizeof(shown));
+	KUNIT_EXPECT_STREQ(test, strim(shown), "always");
 }
 
 /* Who is killed does not wait for slow memory, and nothing is lost */
@@ -179,13 +216,15 @@ static int zero_case_init(struct kunit *test)
 {
 	int error = p2p_case_init(test);
 
-	return error ?: p2p_zero(test, "1");
+	return error ?: p2p_zero(test, "always");
 }
 
 static struct kunit_case p2pdma_zero_cases[] = {
 	KUNIT_CASE(holds_zeros),
 	KUNIT_CASE(holds_zeros_each_time),
 	KUNIT_CASE(left_alone_if_switched_off),
+	KUNIT_CASE(written_for_the_unprivileged),
+	KUNIT_CASE(other_words_are_refused),
 	KUNIT_CASE(given_up_when_killed),
 	KUNIT_CASE(p2p_has_not_complained),
 	{}

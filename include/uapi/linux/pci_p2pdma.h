@@ -132,7 +132,8 @@ struct pci_p2pdma_query {
  * to drivers that import such buffers; a driver whose device cannot reach the
  * provider gets EREMOTEIO when it attaches.  The memory returns to the provider
  * when the last descriptor, mapping and import is gone.  It holds zeros at first,
- * unless the administrator has turned that off (pci_p2pdma.zero=0).
+ * unless the caller has CAP_SYS_RAWIO or the administrator has decided otherwise
+ * (pci_p2pdma.zero=).
  *
  * When the provider is removed, or its driver unbound, the memory is taken away:
  * touching a mapping gives SIGBUS, I/O that uses it EFAULT.

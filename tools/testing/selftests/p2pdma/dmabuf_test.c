@@ -81,7 +81,7 @@ TEST_F(buffer, holds_zeros_at_first)
 	int fd, turn;
 
 	if (!provider_zeroes())
-		SKIP(return, "pci_p2pdma.zero is off");
+		SKIP(return, "pci_p2pdma.zero is not always");
 
 	for (turn = 0; turn < 2; turn++) {
 		fd = alloc_buffer(size, O_RDWR);

@@ -88,7 +88,7 @@ TEST_F(memory, holds_zeros_at_first)
 	char *memory;
 
 	if (!provider_zeroes())
-		SKIP(return, "pci_p2pdma.zero is off");
+		SKIP(return, "pci_p2pdma.zero is not always");
 
 	memory = MAP(size, 11);
 	munmap(memory, size);
