@@ -12,6 +12,7 @@
 #   MUTATIONS=                  for mutations; names of files in scripts/mutations, or all
 #   TARGET=nvmet                for demo: the NVMe target instead of a copy
 #   CONFIG=small or a file      for deb: another configuration than Debian's
+#   PART="docs llvm"            for check-series: these parts only
 
 ACCEL ?= tcg
 KERNEL_SRC ?=
@@ -20,13 +21,14 @@ SCENARIO ?=
 TARGET ?= copy
 CONFIG ?= debian
 MUTATIONS ?=
+PART ?=
 export ACCEL KERNEL_SRC
 
 # The parts lean on each other and use all processors themselves.
 .NOTPARALLEL:
 .PHONY: help deps tree kernel demo test test-debug coverage p2pctl kunit labs lab bench \
 	bench-quick bench-page bench-kernels shell check series clean distclean need-scenario \
-	need-machine kit deb report mutations promises
+	need-machine kit deb report mutations promises check-series deps-series
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -115,6 +117,13 @@ deb: tree ## build Debian packages of the kernel with the series: CONFIG=small i
 
 kit: tree ## pack p2pctl, selftests and a guide for machines with real switches: build/kit
 	@scripts/kit
+
+check-series: deps-series tree series ## compile each commit; other compilers, machines, configurations; documentation
+	@scripts/check-series $(PART)
+
+# Compilers and tools that nothing else needs.
+deps-series:
+	@scripts/install-deps --for check-series
 
 clean: ## remove what was built; keeps the unpacked stock kernel
 	@scripts/clean

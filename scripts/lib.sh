@@ -179,9 +179,9 @@ granted()
 	done <"$fragment"
 }
 
-# configure TREE OUT FRAGMENT LOG: makes OUT/.config from allnoconfig and the
-# fragment, and stops if an option of the fragment did not survive.
-configure()
+# make_config TREE OUT FRAGMENT LOG: makes OUT/.new/config from allnoconfig and the
+# fragment.
+make_config()
 {
 	local tree=$1 out=$2 fragment=$3 log=$4
 
@@ -193,9 +193,24 @@ configure()
 		tail -n 10 "$log" >&2
 		die "the kernel's configuration failed; the last lines are above, all of them in $log"
 	fi
+}
+
+# install_config OUT: makes it the configuration of OUT, if it differs.
+install_config()
+{
+	cmp -s "$1/.new/config" "$1/.config" ||
+		cp "$1/.new/config" "$1/.config"
+}
+
+# configure TREE OUT FRAGMENT LOG: makes OUT/.config from allnoconfig and the
+# fragment, and stops if an option of the fragment did not survive.
+configure()
+{
+	local tree=$1 out=$2 fragment=$3 log=$4
+
+	make_config "$tree" "$out" "$fragment" "$log"
 	granted "$fragment" "$out/.new/config"
-	cmp -s "$out/.new/config" "$out/.config" ||
-		cp "$out/.new/config" "$out/.config"
+	install_config "$out"
 }
 
 # merge_fragments FILE...: the fragments as one; what a later one says of an option
