@@ -437,6 +437,13 @@ static int resource_range(struct pci_dev *pdev, int bar, size_t size,
 	    pci_resource_flags(pdev, bar) & IORESOURCE_UNSET)
 		return -EINVAL;
 
+	/* What bridges do not forward to it, or is somebody else's, is claimed by none */
+	if (!pdev->resource[bar].parent) {
+		pci_err(pdev, "BAR %d: %pR is not an address that leads to the device; not used for peer-to-peer DMA\n",
+			bar, &pdev->resource[bar]);
+		return -EINVAL;
+	}
+
 	len = pci_resource_len(pdev, bar);
 	if (offset >= len || size > len - offset)
 		return -EINVAL;
@@ -528,10 +535,10 @@ EXPORT_SYMBOL_GPL(pcim_p2pdma_provider);
  *
  * Context: process context, may sleep.  The driver must not be unbound
  * meanwhile: its probe is safe, and so are the files that it gives the device.
- * Return: 0; -EINVAL if there is no such memory, or not at that alignment;
- * -EBUSY if part of it is registered already; the error of the driver's
- * runtime_resume(); -ENOMEM or another error of memremap_pages(), upon which
- * nothing is left behind.
+ * Return: 0; -EINVAL if there is no such memory, not at that alignment, or at an
+ * address that does not lead to it; -EBUSY if part of it is registered already;
+ * the error of the driver's runtime_resume(); -ENOMEM or another error of
+ * memremap_pages(), upon which nothing is left behind.
  */
 int pci_p2pdma_add_memory(struct pci_dev *pdev, int bar, size_t size,
 			  u64 offset, unsigned int flags)

@@ -231,22 +231,6 @@ static int call_choice(struct fault_bench *b)
 	return error;
 }
 
-static void prepare_query(struct fault_bench *b)
-{
-	fault_provide(b);
-	b->file = p2p_open_query(b->test);
-}
-
-static int call_query(struct fault_bench *b)
-{
-	struct pci_p2pdma_query q = p2p_question(b->tree, "mem", "nic");
-	int error = p2p_query(b->test, b->file, b->user, &q);
-
-	if (!error && (q.type != PCI_P2PDMA_ROUTE_DIRECT || q.distance != 4))
-		error = -EINVAL;
-	return error;
-}
-
 static void set_override(struct fault_bench *b, const char *driver)
 {
 	open_file(b, "driver_override");
@@ -458,9 +442,6 @@ static const struct fault_entry entries[] = {
 	  .undo = undo_hosts, .finish = finish_hosts, .least = 1 },
 	{ "choice by name", .prepare = prepare_choice, .call = call_choice,
 	  .finish = fault_provide_no_more },
-	{ "query", .prepare = prepare_query, .call = call_query,
-	  .finish = finish_node, .fresh = true, .never_fails = true,
-	  .least = 1 },
 	{ "offer of any BAR", .prepare = prepare_offer, .call = call_offer,
 	  .undo = undo_offer, .finish = finish_offer, .least = 20 },
 	{ "attach", .prepare = prepare_buffer, .call = call_attach,

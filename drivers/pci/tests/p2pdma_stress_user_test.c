@@ -358,16 +358,21 @@ static void use_fd(struct worker *w, size_t len)
 static int work(void *data)
 {
 	struct worker *w = data;
+	unsigned long refused;
 	size_t len;
 
 	kthread_use_mm(w->storm->mm);
 	while (!READ_ONCE(w->storm->stop)) {
 		len = draw(w, 4) ? PAGE_SIZE << draw(w, 8) :
 				   PAGE_ALIGN(1 + draw(w, SZ_2M + SZ_64K));
+		refused = w->refused;
 		if (draw(w, 3))
 			use_fd(w, len);
 		else
 			map_allocate(w, len);
+		/* Who asks again at once takes time from what it waits for */
+		if (w->refused != refused)
+			usleep_range(200, 1000);
 		/* What was let go of goes back when files are closed */
 		flush_delayed_fput();
 		cond_resched();
