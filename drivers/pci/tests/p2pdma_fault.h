@@ -36,8 +36,16 @@ struct pci_p2pdma;
  * @group: resources of @mem that the driver core manages
  * @node: number of the device node that a provider gets
  * @held: pages that are in the way of others
- *
- * What follows is for the calls.
+ * @file: for the calls, like all that follows: what was opened
+ * @sgl: a scatterlist of the pool
+ * @nr: number of its entries
+ * @dmabuf: a buffer
+ * @attach: an attachment to it
+ * @sgt: what is mapped of it
+ * @table: a table of the call's own
+ * @addr: where something is mapped in the process
+ * @dma: what a client was given
+ * @fd: a file descriptor
  */
 struct fault_bench {
 	struct kunit *test;
