@@ -106,11 +106,14 @@ port_down()
 # Requests go over the first connection, or by take_turns over all that there are.
 connect()
 {
-	set -- -t "$1" -n $nqn -q "nqn.${2-lab}" \
+	connect_host=${2-lab}
+	set -- -t "$1" -n $nqn -q "nqn.$connect_host" \
 		-I "00000000-0000-4000-8000-00000000000${3-1}"
 	if [ "$2" != loop ]; then
 		set -- "$@" -a $address -s 4420 -i 2 --reconnect-delay=1
 	fi
+	# nvme-cli takes another host's connection to the port for this one's
+	[ "$connect_host" = lab ] || set -- "$@" -D
 	nvme connect "$@" >/dev/null && wait_until connected
 }
 
