@@ -106,14 +106,18 @@ port_down()
 # Requests go over the first connection, or by take_turns over all that there are.
 connect()
 {
-	connect_host=${2-lab}
-	set -- -t "$1" -n $nqn -q "nqn.$connect_host" \
-		-I "00000000-0000-4000-8000-00000000000${3-1}"
+	connect_id=00000000-0000-4000-8000-00000000000${3-1}
+	# nvme-cli takes another host's connection to the port for this one's.
+	if [ -n "$2" ]; then
+		echo "transport=$1,traddr=$address,trsvcid=4420,nqn=$nqn,\
+hostnqn=nqn.$2,hostid=$connect_id,nr_io_queues=2,reconnect_delay=1" \
+			>/dev/nvme-fabrics && wait_until connected
+		return
+	fi
+	set -- -t "$1" -n $nqn -q nqn.lab -I "$connect_id"
 	if [ "$2" != loop ]; then
 		set -- "$@" -a $address -s 4420 -i 2 --reconnect-delay=1
 	fi
-	# nvme-cli takes another host's connection to the port for this one's
-	[ "$connect_host" = lab ] || set -- "$@" -D
 	nvme connect "$@" >/dev/null && wait_until connected
 }
 
