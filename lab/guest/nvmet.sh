@@ -196,10 +196,12 @@ more()
 }
 
 # load WORD...: fio on the initiator's device, with checksums; WORDs say what is to
-# be done. What fio prints is of interest only if it fails.
+# be done. What fio prints is of interest only if it fails. It must not make a file
+# where a device has just gone: the device that comes again would not get the name.
 load()
 {
-	fio --name=load --filename="$(fabric)" --direct=1 --ioengine=libaio \
+	fio --name=load --filename="$(fabric)" --allow_file_create=0 --direct=1 \
+		--ioengine=libaio \
 		--iodepth=32 --verify=crc32c --verify_fatal=1 --randseed=1 \
 		--output=/tmp/fio "$@" && return
 	sed -n '/err=\|verify\|fio:/p' /tmp/fio
