@@ -31,54 +31,56 @@ static void refuses_nonsense(struct kunit *test)
 {
 	struct fabric *fabric = fabric_create(test, 0, 0);
 	const struct p2pdma_provider whole = fabric->provider[1].mem;
-	struct p2pdma_provider mem;
+	struct fabric_provider other = fabric->provider[1];
+	struct p2pdma_provider *mem = &other.mem;
 	u64 size = FABRIC_BYTES;
 
 	fabric_unregister(&fabric->provider[1]);
 
-	mem = whole;
-	mem.owner = NULL;
-	KUNIT_EXPECT_EQ(test, p2pdma_provider_register(&mem), -EINVAL);
-	mem = whole;
-	mem.ops = NULL;
-	KUNIT_EXPECT_EQ(test, p2pdma_provider_register(&mem), -EINVAL);
-	mem.ops = &no_verdict;
-	KUNIT_EXPECT_EQ(test, p2pdma_provider_register(&mem), -EINVAL);
-	mem = whole;
-	mem.range.end = mem.range.start - 1;
-	KUNIT_EXPECT_EQ(test, p2pdma_provider_register(&mem), -EINVAL);
+	*mem = whole;
+	mem->owner = NULL;
+	KUNIT_EXPECT_EQ(test, p2pdma_provider_register(mem), -EINVAL);
+	*mem = whole;
+	mem->ops = NULL;
+	KUNIT_EXPECT_EQ(test, p2pdma_provider_register(mem), -EINVAL);
+	mem->ops = &no_verdict;
+	KUNIT_EXPECT_EQ(test, p2pdma_provider_register(mem), -EINVAL);
+	*mem = whole;
+	mem->range.end = mem->range.start - 1;
+	KUNIT_EXPECT_EQ(test, p2pdma_provider_register(mem), -EINVAL);
 
 	/* On the bus it would end beyond the last address, or with it */
-	mem = whole;
-	mem.bus_offset = -mem.range.start - size / 2;
-	KUNIT_EXPECT_EQ(test, p2pdma_provider_register(&mem), -EINVAL);
-	mem.bus_offset = -mem.range.start - size;
-	KUNIT_EXPECT_EQ(test, p2pdma_provider_register(&mem), -EINVAL);
-	mem.bus_offset--;
-	KUNIT_ASSERT_EQ(test, p2pdma_provider_register(&mem), 0);
-	p2pdma_provider_unregister(&mem);
+	*mem = whole;
+	mem->bus_offset = -mem->range.start - size / 2;
+	KUNIT_EXPECT_EQ(test, p2pdma_provider_register(mem), -EINVAL);
+	mem->bus_offset = -mem->range.start - size;
+	KUNIT_EXPECT_EQ(test, p2pdma_provider_register(mem), -EINVAL);
+	mem->bus_offset--;
+	KUNIT_ASSERT_EQ(test, p2pdma_provider_register(mem), 0);
+	p2pdma_provider_unregister(mem);
 	/* From the first address of all */
-	mem.bus_offset = -mem.range.start;
-	KUNIT_ASSERT_EQ(test, p2pdma_provider_register(&mem), 0);
-	p2pdma_provider_unregister(&mem);
+	mem->bus_offset = -mem->range.start;
+	KUNIT_ASSERT_EQ(test, p2pdma_provider_register(mem), 0);
+	p2pdma_provider_unregister(mem);
 }
 
 static void refuses_what_is_taken(struct kunit *test)
 {
 	struct fabric *fabric = fabric_create(test, 0, 0);
 	const struct p2pdma_provider whole = fabric->provider[1].mem;
-	struct p2pdma_provider mem = whole;
+	struct fabric_provider other = fabric->provider[1];
+	struct p2pdma_provider *mem = &other.mem;
 
-	KUNIT_EXPECT_EQ(test, p2pdma_provider_register(&mem), -EEXIST);
+	KUNIT_EXPECT_EQ(test, p2pdma_provider_register(mem), -EEXIST);
 	fabric_unregister(&fabric->provider[1]);
-	mem.range.start--;
-	KUNIT_EXPECT_EQ(test, p2pdma_provider_register(&mem), -EEXIST);
-	mem = whole;
-	mem.range.end++;
-	KUNIT_EXPECT_EQ(test, p2pdma_provider_register(&mem), -EEXIST);
-	mem = whole;
-	KUNIT_ASSERT_EQ(test, p2pdma_provider_register(&mem), 0);
-	p2pdma_provider_unregister(&mem);
+	mem->range.start--;
+	KUNIT_EXPECT_EQ(test, p2pdma_provider_register(mem), -EEXIST);
+	*mem = whole;
+	mem->range.end++;
+	KUNIT_EXPECT_EQ(test, p2pdma_provider_register(mem), -EEXIST);
+	*mem = whole;
+	KUNIT_ASSERT_EQ(test, p2pdma_provider_register(mem), 0);
+	p2pdma_provider_unregister(mem);
 }
 
 /* Nothing in this machine but what a case brings */
