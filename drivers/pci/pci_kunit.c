@@ -9,6 +9,11 @@
  * assigns the BARs, creates the devices in sysfs. What the test gets are real
  * struct pci_dev, made by the code that makes them on real machines.
  *
+ * This file owns the life of a tree, from its creation to its end, and what is
+ * done with its devices meanwhile: they are removed, found again, bound and
+ * unbound. What was declared is the business of pci_kunit_declare.c, and config
+ * space that of pci_kunit_config.c.
+ *
  * What a tree owns
  *   - a PCI domain, or several, in which nothing else lives;
  *   - for each host bridge a window of iomem_resource above 4 GiB in which
@@ -17,26 +22,19 @@
  *   - for each host bridge an I/O window that is no part of ioport_resource,
  *     because the machine may have left nothing of that. It is there to be
  *     assigned, not to be accessed;
- *   - for each function 4 KiB of config space and as much of a write mask: a
- *     config write changes the bits that are set in the mask, as in a register
- *     with read-only bits. The test may read and write both past the mask, and
- *     forge whatever it likes;
+ *   - for each function its config space, which pci_kunit_config.c fills in and
+ *     answers from;
  *   - a pci_driver of its own, registered by the first pci_kunit_bind(), that
  *     probes nothing but what the test asks for. It is there so that managed
  *     resources of a device have a life to be bound to.
  *
  * What is emulated
- *   Config requests are routed as by hardware: a function answers if the
- *   secondary bus register of the bridge above it holds the bus number that is
- *   asked for, and if all bridges further up forward that number. So buses are
- *   found at the numbers that the kernel chose and a bridge that lost its
- *   numbers hides what is below it. BARs are sized by writing ones. There is
- *   no memory window below 4 GiB, no interrupt, no reset. The PCI core applies
- *   its quirks to the vendor and device ids of a declaration.
+ *   Config space, and the way of a request to it. There is no memory window
+ *   below 4 GiB, no interrupt, no reset. The PCI core applies its quirks to the
+ *   vendor and device ids of a declaration.
  *
  * Invariants
- *   - parents precede their children in the array, so walking it backwards
- *     meets the leaves first;
+ *   - those of a declaration (pci_kunit_declare.c);
  *   - a struct pci_kunit_tree lives until the last of its host bridges has been
  *     released by the driver core, whoever held it: config accessors and
  *     resources that the core can still reach are never freed under it. It
@@ -49,12 +47,11 @@
  *     are held.
  *
  * Locking
- *   tree->lock, a raw spinlock, guards config space, masks, access modes and
- *   counters; it is innermost and may be taken in any context, as config
- *   accessors may run in any. tree->mutex lets one operation (removal, rescan,
- *   unbind) run at a time. The array itself does not change after creation.
- *   Operations run in a worker and the test waits for them with a time limit,
- *   because removing a device can block for ever on what a test has leaked.
+ *   tree->lock guards config space and is innermost (pci_kunit_config.c).
+ *   tree->mutex lets one operation (removal, rescan, unbind) run at a time. The
+ *   array itself does not change after creation. Operations run in a worker and
+ *   the test waits for them with a time limit, because removing a device can
+ *   block for ever on what a test has leaked.
  *
  * What must never happen
  *   - a test that blocks those after it without a word: when an operation does
@@ -63,10 +60,6 @@
  *   - a config access that reaches the machine's own devices, or the other way
  *     round: that is why the domain must be unused;
  *   - a resource left in iomem_resource that points to freed memory.
- *
- * The PCI core keeps a few bytes for each domain number ever used, and never
- * frees them. Trees that do not name a domain use the lowest free one from
- * PCI_KUNIT_FIRST_DOMAIN, so that this does not grow with the number of tests.
  *
  * It uses the x86 struct pci_sysdata.
  */
@@ -81,7 +74,6 @@
 #include <linux/ioport.h>
 #include <linux/jiffies.h>
 #include <linux/kref.h>
-#include <linux/log2.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/overflow.h>
@@ -90,434 +82,16 @@
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
-#include <linux/unaligned.h>
 #include <linux/workqueue.h>
 
-#include "pci_kunit.h"
+#include "pci_kunit_tree.h"
 
-#define PCI_KUNIT_FIRST_DOMAIN	0x1000
 #define PCI_KUNIT_TIMEOUT_MS	60000
 #define PCI_KUNIT_POLL_MS	20
-
-/* Above all ports of the machine; on the bus it begins at 0 */
-#define PCI_KUNIT_IO_BASE	0x10000
-
-/* An id that no driver has in its table */
-#define PCI_KUNIT_VENDOR	0x1b36
-#define PCI_KUNIT_DEVICE	0x0ff0
-
-struct pci_kunit_host {
-	struct pci_sysdata sysdata;
-	struct pci_kunit_tree *tree;
-	struct pci_host_bridge *bridge;
-	struct resource busn;
-	struct resource window;
-	struct resource io;
-	u64 bus_offset;
-	struct completion released;
-	bool scanned;
-};
-
-struct pci_kunit_fn {
-	struct pci_kunit_node node;
-	char *name;
-	struct pci_kunit_host *host;
-	struct pci_kunit_fn *parent;	/* NULL on a root bus */
-	u8 *cfg;			/* NULL: host bridge without 00.0 */
-	u8 *mask;
-	enum pci_kunit_access access;
-	unsigned long reads;
-	unsigned long writes;
-	struct pci_dev *bind;		/* what probe accepts, and has bound */
-	struct pci_dev *held;		/* during teardown */
-	bool leaked;			/* it, or something below it */
-};
-
-enum pci_kunit_op_state {
-	PCI_KUNIT_OP_NONE,
-	PCI_KUNIT_OP_RUNNING,
-	PCI_KUNIT_OP_STUCK,		/* the test has stopped waiting */
-};
-
-typedef void (*pci_kunit_op)(struct pci_kunit_tree *tree,
-			     struct pci_kunit_fn *fn);
-
-struct pci_kunit_tree {
-	struct kref kref;
-	struct kunit *test;
-	raw_spinlock_t lock;		/* config space, access, counters */
-	unsigned long reads;
-	unsigned long writes;
-
-	struct mutex mutex;		/* one operation at a time */
-	struct work_struct work;
-	struct completion done;
-	pci_kunit_op op;
-	struct pci_kunit_fn *op_fn;
-	atomic_t op_state;
-	unsigned int timeout_ms;
-
-	struct pci_driver driver;
-	bool driver_registered;
-
-	size_t count;
-	struct pci_kunit_fn fns[] __counted_by(count);
-};
 
 /* Operations, of any tree, that nobody waits for any more */
 static atomic_t pci_kunit_stuck = ATOMIC_INIT(0);
 static atomic_t pci_kunit_serial = ATOMIC_INIT(0);
-
-/* Config space ------------------------------------------------------------ */
-
-static u32 pci_kunit_load(const u8 *p, int size)
-{
-	switch (size) {
-	case 1:
-		return *p;
-	case 2:
-		return get_unaligned_le16(p);
-	default:
-		return get_unaligned_le32(p);
-	}
-}
-
-static void pci_kunit_store(u8 *p, int size, u32 value)
-{
-	switch (size) {
-	case 1:
-		*p = value;
-		break;
-	case 2:
-		put_unaligned_le16(value, p);
-		break;
-	default:
-		put_unaligned_le32(value, p);
-	}
-}
-
-static u32 pci_kunit_ones(int size)
-{
-	return size == 4 ? U32_MAX : (1U << (8 * size)) - 1;
-}
-
-static bool pci_kunit_is_pcie(enum pci_kunit_type type)
-{
-	return type != PCI_KUNIT_HOST_BRIDGE && type != PCI_KUNIT_PCI_BRIDGE &&
-	       type != PCI_KUNIT_CONVENTIONAL;
-}
-
-static bool pci_kunit_is_bridge(enum pci_kunit_type type)
-{
-	switch (type) {
-	case PCI_KUNIT_ROOT_PORT:
-	case PCI_KUNIT_UPSTREAM_PORT:
-	case PCI_KUNIT_DOWNSTREAM_PORT:
-	case PCI_KUNIT_PCIE_PCI_BRIDGE:
-	case PCI_KUNIT_PCI_BRIDGE:
-		return true;
-	default:
-		return false;
-	}
-}
-
-static int pci_kunit_cfg_size(const struct pci_kunit_fn *fn)
-{
-	return pci_kunit_is_pcie(fn->node.type) ? PCI_CFG_SPACE_EXP_SIZE :
-						  PCI_CFG_SPACE_SIZE;
-}
-
-/* Is a request for @busnr, seen on the root bus, delivered on fn's bus? */
-static bool pci_kunit_routed(const struct pci_kunit_fn *fn, u8 busnr)
-{
-	const struct pci_kunit_fn *up = fn->parent;
-
-	if (!up)
-		return fn->host->busn.start == busnr;
-	if (!up->cfg[PCI_SECONDARY_BUS] || up->cfg[PCI_SECONDARY_BUS] != busnr)
-		return false;
-	while ((up = up->parent)) {
-		if (up->cfg[PCI_SECONDARY_BUS] > busnr ||
-		    up->cfg[PCI_SUBORDINATE_BUS] < busnr)
-			return false;
-	}
-	return true;
-}
-
-static struct pci_kunit_fn *pci_kunit_decode(struct pci_kunit_host *host,
-					     u8 busnr, unsigned int devfn)
-{
-	struct pci_kunit_tree *tree = host->tree;
-
-	lockdep_assert_held(&tree->lock);
-
-	for (size_t i = 0; i < tree->count; i++) {
-		struct pci_kunit_fn *fn = &tree->fns[i];
-
-		if (fn->cfg && fn->host == host && fn->node.devfn == devfn &&
-		    pci_kunit_routed(fn, busnr))
-			return fn;
-	}
-	return NULL;
-}
-
-static struct pci_kunit_host *pci_kunit_bus_host(struct pci_bus *bus)
-{
-	return container_of(to_pci_sysdata(bus), struct pci_kunit_host,
-			    sysdata);
-}
-
-static int pci_kunit_config_read(struct pci_bus *bus, unsigned int devfn,
-				 int where, int size, u32 *value)
-{
-	struct pci_kunit_host *host = pci_kunit_bus_host(bus);
-	struct pci_kunit_tree *tree = host->tree;
-	struct pci_kunit_fn *fn;
-	unsigned long flags;
-	int ret = PCIBIOS_SUCCESSFUL;
-
-	*value = pci_kunit_ones(size);
-
-	raw_spin_lock_irqsave(&tree->lock, flags);
-	tree->reads++;
-	fn = pci_kunit_decode(host, bus->number, devfn);
-	if (!fn)
-		goto unlock;		/* master abort */
-
-	fn->reads++;
-	if (fn->access == PCI_KUNIT_ACCESS_ERROR)
-		ret = PCIBIOS_DEVICE_NOT_FOUND;
-	else if (fn->access == PCI_KUNIT_ACCESS_NORMAL &&
-		 where + size <= pci_kunit_cfg_size(fn))
-		*value = pci_kunit_load(fn->cfg + where, size);
-unlock:
-	raw_spin_unlock_irqrestore(&tree->lock, flags);
-	return ret;
-}
-
-static int pci_kunit_config_write(struct pci_bus *bus, unsigned int devfn,
-				  int where, int size, u32 value)
-{
-	struct pci_kunit_host *host = pci_kunit_bus_host(bus);
-	struct pci_kunit_tree *tree = host->tree;
-	struct pci_kunit_fn *fn;
-	int ret = PCIBIOS_SUCCESSFUL;
-	unsigned long flags;
-	u32 mask, old;
-
-	raw_spin_lock_irqsave(&tree->lock, flags);
-	tree->writes++;
-	fn = pci_kunit_decode(host, bus->number, devfn);
-	if (!fn)
-		goto unlock;
-
-	fn->writes++;
-	if (fn->access == PCI_KUNIT_ACCESS_ERROR) {
-		ret = PCIBIOS_DEVICE_NOT_FOUND;
-	} else if (fn->access == PCI_KUNIT_ACCESS_NORMAL &&
-		   where + size <= pci_kunit_cfg_size(fn)) {
-		old = pci_kunit_load(fn->cfg + where, size);
-		mask = pci_kunit_load(fn->mask + where, size);
-		pci_kunit_store(fn->cfg + where, size,
-				(old & ~mask) | (value & mask));
-	}
-unlock:
-	raw_spin_unlock_irqrestore(&tree->lock, flags);
-	return ret;
-}
-
-static struct pci_ops pci_kunit_ops = {
-	.read = pci_kunit_config_read,
-	.write = pci_kunit_config_write,
-};
-
-/* Set a register, value and mask of writable bits */
-static void pci_kunit_reg(struct pci_kunit_fn *fn, int where, int size,
-			  u32 value, u32 mask)
-{
-	pci_kunit_store(fn->cfg + where, size, value);
-	pci_kunit_store(fn->mask + where, size, mask);
-}
-
-static void pci_kunit_init_bars(struct pci_kunit_fn *fn)
-{
-	for (int i = 0; i < PCI_STD_NUM_BARS; i++) {
-		const struct pci_kunit_bar *bar = &fn->node.bar[i];
-		int where = PCI_BASE_ADDRESS_0 + 4 * i;
-		u64 mask = ~(bar->size - 1);
-
-		if (!bar->size)
-			continue;
-		if (bar->type == PCI_KUNIT_BAR_IO) {
-			pci_kunit_reg(fn, where, 4, PCI_BASE_ADDRESS_SPACE_IO,
-				      mask);
-			continue;
-		}
-		pci_kunit_reg(fn, where, 4, PCI_BASE_ADDRESS_MEM_TYPE_64 |
-			      PCI_BASE_ADDRESS_MEM_PREFETCH,
-			      lower_32_bits(mask));
-		pci_kunit_reg(fn, where + 4, 4, 0, upper_32_bits(mask));
-	}
-}
-
-/* A bridge whose windows are closed and whose buses have no number yet */
-static void pci_kunit_init_bridge(struct pci_kunit_fn *fn)
-{
-	pci_kunit_reg(fn, PCI_PRIMARY_BUS, 4, 0, 0x00ffffff);
-	pci_kunit_reg(fn, PCI_IO_BASE, 2, 0x00f0, 0xf0f0);
-	pci_kunit_reg(fn, PCI_MEMORY_BASE, 4, 0x0000fff0, 0xfff0fff0);
-	pci_kunit_reg(fn, PCI_PREF_MEMORY_BASE, 4, 0x0001fff1, 0xfff0fff0);
-	pci_kunit_reg(fn, PCI_PREF_BASE_UPPER32, 4, 0, U32_MAX);
-	pci_kunit_reg(fn, PCI_PREF_LIMIT_UPPER32, 4, 0, U32_MAX);
-	pci_kunit_reg(fn, PCI_BRIDGE_CONTROL, 2, 0, 0x0bff);
-}
-
-static u16 pci_kunit_exp_type(enum pci_kunit_type type)
-{
-	switch (type) {
-	case PCI_KUNIT_ROOT_PORT:
-		return PCI_EXP_TYPE_ROOT_PORT;
-	case PCI_KUNIT_UPSTREAM_PORT:
-		return PCI_EXP_TYPE_UPSTREAM;
-	case PCI_KUNIT_DOWNSTREAM_PORT:
-		return PCI_EXP_TYPE_DOWNSTREAM;
-	case PCI_KUNIT_PCIE_PCI_BRIDGE:
-		return PCI_EXP_TYPE_PCI_BRIDGE;
-	case PCI_KUNIT_LEGACY_ENDPOINT:
-		return PCI_EXP_TYPE_LEG_END;
-	case PCI_KUNIT_RC_ENDPOINT:
-		return PCI_EXP_TYPE_RC_END;
-	default:
-		return PCI_EXP_TYPE_ENDPOINT;
-	}
-}
-
-/* PCI Express capability, version 2: a x4 link at 16 GT/s that is up */
-static void pci_kunit_init_express(struct pci_kunit_fn *fn)
-{
-	const int pos = PCI_KUNIT_POS_EXP;
-
-	pci_kunit_reg(fn, pos, 1, PCI_CAP_ID_EXP, 0);
-	pci_kunit_reg(fn, pos + PCI_EXP_FLAGS, 2,
-		      pci_kunit_exp_type(fn->node.type) << 4 | 2, 0);
-	pci_kunit_reg(fn, pos + PCI_EXP_DEVCAP, 4, PCI_EXP_DEVCAP_RBER, 0);
-	pci_kunit_reg(fn, pos + PCI_EXP_DEVCTL, 2, 0, 0x7fff);
-	pci_kunit_reg(fn, pos + PCI_EXP_RTCTL, 2, 0, 0x001f);
-	pci_kunit_reg(fn, pos + PCI_EXP_DEVCTL2, 2, 0, 0xffff);
-
-	if (fn->node.type == PCI_KUNIT_RC_ENDPOINT)
-		return;		/* no link */
-
-	pci_kunit_reg(fn, pos + PCI_EXP_LNKCAP, 4, fn->node.port << 24 |
-		      PCI_EXP_LNKCAP_DLLLARC | 4 << 4 |
-		      PCI_EXP_LNKCAP_SLS_16_0GB, 0);
-	pci_kunit_reg(fn, pos + PCI_EXP_LNKCTL, 2, 0, 0x0fdb);
-	pci_kunit_reg(fn, pos + PCI_EXP_LNKSTA, 2, PCI_EXP_LNKSTA_DLLLA |
-		      4 << PCI_EXP_LNKSTA_NLW_SHIFT |
-		      PCI_EXP_LNKSTA_CLS_16_0GB, 0);
-	pci_kunit_reg(fn, pos + PCI_EXP_LNKCAP2, 4,
-		      PCI_EXP_LNKCAP2_SLS_2_5GB | PCI_EXP_LNKCAP2_SLS_5_0GB |
-		      PCI_EXP_LNKCAP2_SLS_8_0GB | PCI_EXP_LNKCAP2_SLS_16_0GB,
-		      0);
-	pci_kunit_reg(fn, pos + PCI_EXP_LNKCTL2, 2, PCI_EXP_LNKCTL2_TLS_16_0GT,
-		      0xffff);
-}
-
-static void pci_kunit_init_acs(struct pci_kunit_fn *fn)
-{
-	const struct pci_kunit_acs *acs = &fn->node.acs;
-	const int pos = PCI_KUNIT_POS_ACS;
-
-	pci_kunit_reg(fn, pos + PCI_ACS_CAP, 2,
-		      acs->cap | acs->egress_size << 8, 0);
-	pci_kunit_reg(fn, pos + PCI_ACS_CTRL, 2, acs->ctrl, acs->cap & 0x7f);
-	for (int i = 0; i < PCI_KUNIT_EGRESS_DWORDS; i++)
-		pci_kunit_reg(fn, pos + PCI_ACS_EGRESS_CTL_V + 4 * i, 4,
-			      acs->egress[i],
-			      acs->cap & PCI_ACS_EC ? U32_MAX : 0);
-}
-
-/* Link the capabilities of a function, each header pointing to the next */
-static void pci_kunit_init_caps(struct pci_kunit_fn *fn)
-{
-	const struct pci_kunit_vndr *vndr = &fn->node.vndr;
-	int where = PCI_CAPABILITY_LIST;
-	int ext = PCI_KUNIT_POS_DSN;
-
-	if (pci_kunit_is_pcie(fn->node.type)) {
-		pci_kunit_init_express(fn);
-		pci_kunit_reg(fn, where, 1, PCI_KUNIT_POS_EXP, 0);
-		where = PCI_KUNIT_POS_EXP + PCI_CAP_LIST_NEXT;
-	}
-	if (vndr->len) {
-		pci_kunit_reg(fn, where, 1, PCI_KUNIT_POS_VNDR, 0);
-		pci_kunit_reg(fn, PCI_KUNIT_POS_VNDR, 4,
-			      PCI_CAP_ID_VNDR | (vndr->len + 3) << 16, 0);
-		memcpy(fn->cfg + PCI_KUNIT_POS_VNDR + 3, vndr->data, vndr->len);
-	}
-	if (fn->cfg[PCI_CAPABILITY_LIST])
-		pci_kunit_reg(fn, PCI_STATUS, 2, PCI_STATUS_CAP_LIST, 0);
-
-	if (!pci_kunit_is_pcie(fn->node.type))
-		return;
-
-	/*
-	 * The list of extended capabilities must start at 0x100: a serial
-	 * number is there, the index of the function.
-	 */
-	pci_kunit_reg(fn, ext, 4, 1 << 16 | PCI_EXT_CAP_ID_DSN, 0);
-	pci_kunit_reg(fn, ext + 4, 4, fn - fn->host->tree->fns, 0);
-	if (fn->node.acs.present) {
-		fn->cfg[ext + 2] |= (PCI_KUNIT_POS_ACS & 0xf) << 4;
-		fn->cfg[ext + 3] = PCI_KUNIT_POS_ACS >> 4;
-		ext = PCI_KUNIT_POS_ACS;
-		pci_kunit_reg(fn, ext, 4, 1 << 16 | PCI_EXT_CAP_ID_ACS, 0);
-		pci_kunit_init_acs(fn);
-	}
-	if (fn->node.ats) {
-		fn->cfg[ext + 2] |= (PCI_KUNIT_POS_ATS & 0xf) << 4;
-		fn->cfg[ext + 3] = PCI_KUNIT_POS_ATS >> 4;
-		ext = PCI_KUNIT_POS_ATS;
-		pci_kunit_reg(fn, ext, 4, 1 << 16 | PCI_EXT_CAP_ID_ATS, 0);
-		pci_kunit_reg(fn, ext + PCI_ATS_CAP, 2,
-			      PCI_ATS_CAP_PAGE_ALIGNED, 0);
-		pci_kunit_reg(fn, ext + PCI_ATS_CTRL, 2, 0,
-			      PCI_ATS_CTRL_ENABLE | PCI_ATS_CTRL_STU(~0));
-	}
-}
-
-static u32 pci_kunit_class(const struct pci_kunit_node *node)
-{
-	if (node->class)
-		return node->class;
-	if (node->type == PCI_KUNIT_HOST_BRIDGE)
-		return PCI_CLASS_BRIDGE_HOST << 8;
-	if (pci_kunit_is_bridge(node->type))
-		return PCI_CLASS_BRIDGE_PCI_NORMAL;
-	return PCI_CLASS_MEMORY_OTHER << 8;
-}
-
-static void pci_kunit_init_config(struct pci_kunit_fn *fn)
-{
-	const struct pci_kunit_node *node = &fn->node;
-
-	pci_kunit_reg(fn, PCI_VENDOR_ID, 2,
-		      node->vendor ?: PCI_KUNIT_VENDOR, 0);
-	pci_kunit_reg(fn, PCI_DEVICE_ID, 2,
-		      node->vendor ? node->device :
-				     PCI_KUNIT_DEVICE + node->type, 0);
-	pci_kunit_reg(fn, PCI_COMMAND, 2, 0, 0x0547);
-	pci_kunit_reg(fn, PCI_CLASS_REVISION, 4, pci_kunit_class(node) << 8,
-		      0);
-	pci_kunit_reg(fn, PCI_CACHE_LINE_SIZE, 2, 0, 0xffff);
-	pci_kunit_reg(fn, PCI_INTERRUPT_LINE, 1, 0, 0xff);
-	pci_kunit_init_bars(fn);
-	if (pci_kunit_is_bridge(node->type)) {
-		fn->cfg[PCI_HEADER_TYPE] = PCI_HEADER_TYPE_BRIDGE;
-		pci_kunit_init_bridge(fn);
-	}
-	pci_kunit_init_caps(fn);
-}
 
 /* Life of a tree ---------------------------------------------------------- */
 
@@ -553,206 +127,6 @@ static void pci_kunit_host_release(struct pci_host_bridge *bridge)
 
 	complete_all(&host->released);
 	pci_kunit_put(host->tree);
-}
-
-static bool pci_kunit_domain_used(int domain)
-{
-	struct pci_bus *bus = NULL;
-
-	while ((bus = pci_find_next_bus(bus))) {
-		if (pci_domain_nr(bus) == domain)
-			return true;
-	}
-	return false;
-}
-
-static bool pci_kunit_domain_declared(struct pci_kunit_tree *tree, int domain)
-{
-	for (size_t i = 0; i < tree->count; i++) {
-		if (tree->fns[i].node.domain == domain)
-			return true;
-	}
-	return false;
-}
-
-static struct pci_kunit_fn *pci_kunit_lookup(struct pci_kunit_tree *tree,
-					     size_t count, const char *name)
-{
-	for (size_t i = 0; i < count; i++) {
-		if (!strcmp(tree->fns[i].name, name))
-			return &tree->fns[i];
-	}
-	return NULL;
-}
-
-static const char *pci_kunit_bad_bars(const struct pci_kunit_node *node,
-				      u64 bus_offset)
-{
-	int nr = pci_kunit_is_bridge(node->type) ? 2 : PCI_STD_NUM_BARS;
-
-	for (int i = 0; i < PCI_STD_NUM_BARS; i++) {
-		const struct pci_kunit_bar *bar = &node->bar[i];
-		bool io = bar->type == PCI_KUNIT_BAR_IO;
-
-		if (!bar->size)
-			continue;
-		if (!is_power_of_2(bar->size) || bar->size < (io ? 4 : 16))
-			return "the size of a BAR is not a power of two of at least 16 (I/O: 4)";
-		if (io && bar->size > SZ_256)
-			return "an I/O BAR is larger than 256";
-		if (i + (io ? 1 : 2) > nr)
-			return "there are fewer BARs, and one of memory takes two";
-		if (!io && node->bar[i + 1].size)
-			return "a BAR of memory takes the next one too";
-		if (!io && !IS_ALIGNED(bus_offset, bar->size))
-			return "a BAR is not aligned under the bus_offset of the host bridge";
-	}
-	return NULL;
-}
-
-static const char *pci_kunit_bad_node(struct pci_kunit_tree *tree, size_t index)
-{
-	const struct pci_kunit_fn *fn = &tree->fns[index];
-	const struct pci_kunit_node *node = &fn->node;
-	bool host = node->type == PCI_KUNIT_HOST_BRIDGE;
-	const char *why;
-
-	if (pci_kunit_lookup(tree, index, fn->name))
-		return "the name is taken by an earlier node";
-	if (host && (node->parent || node->devfn))
-		return "a host bridge has no parent and no devfn";
-	if (!host && !fn->host)
-		return "no host bridge or bridge of the parent's name was declared before";
-	if (!host && (node->domain || node->busnr || node->window ||
-		      node->bus_offset))
-		return "domain, busnr, window and bus_offset belong to host bridges";
-	if (node->domain < 0)
-		return "a domain is not negative";
-	if (!IS_ALIGNED(node->bus_offset, SZ_1M) || node->bus_offset >= SZ_4G)
-		return "bus_offset is not a multiple of 1 MiB below 4 GiB";
-	if (!IS_ALIGNED(node->window, SZ_1M))
-		return "window is not a multiple of 1 MiB";
-	if (node->vndr.len > PCI_KUNIT_VNDR_MAX)
-		return "vndr has more bytes than there is room for";
-	if (!pci_kunit_is_pcie(node->type) && (node->acs.present || node->ats))
-		return "a conventional function has no ACS or ATS capability";
-	why = pci_kunit_bad_bars(node, fn->host->bus_offset);
-	if (why)
-		return why;
-	for (size_t i = 0; fn->cfg && i < index; i++) {
-		const struct pci_kunit_fn *other = &tree->fns[i];
-
-		if (other->cfg && other->host == fn->host &&
-		    other->parent == fn->parent &&
-		    other->node.devfn == node->devfn)
-			return "its devfn is taken by an earlier node";
-	}
-	return NULL;
-}
-
-static struct pci_kunit_host *pci_kunit_alloc_host(struct pci_kunit_tree *tree,
-						   u64 bus_offset)
-{
-	struct pci_kunit_host *host = kzalloc(sizeof(*host), GFP_KERNEL);
-
-	if (!host)
-		return NULL;
-	host->tree = tree;
-	host->bus_offset = bus_offset;
-	host->sysdata.node = NUMA_NO_NODE;
-	host->io = DEFINE_RES_IO_NAMED(PCI_KUNIT_IO_BASE, SZ_64K,
-				       "PCI KUnit I/O window");
-	init_completion(&host->released);
-	return host;
-}
-
-/* Copy a declaration and refuse what the PCI core could not enumerate */
-static int pci_kunit_add_node(struct pci_kunit_tree *tree, size_t index,
-			      const struct pci_kunit_node *node)
-{
-	struct pci_kunit_fn *fn = &tree->fns[index];
-	bool host = node->type == PCI_KUNIT_HOST_BRIDGE;
-	struct pci_kunit_fn *parent;
-	const char *why;
-
-	fn->node = *node;
-	fn->name = kstrdup(node->name ?: "", GFP_KERNEL);
-	if (!fn->name)
-		return -ENOMEM;
-
-	if (host) {
-		fn->host = pci_kunit_alloc_host(tree, node->bus_offset);
-		if (!fn->host)
-			return -ENOMEM;
-	} else {
-		parent = pci_kunit_lookup(tree, index, node->parent ?: "");
-		if (parent && parent->node.type == PCI_KUNIT_HOST_BRIDGE) {
-			fn->host = parent->host;
-		} else if (parent && pci_kunit_is_bridge(parent->node.type)) {
-			fn->host = parent->host;
-			fn->parent = parent;
-		}
-	}
-
-	if (!host || node->vendor) {
-		fn->cfg = kzalloc(PCI_CFG_SPACE_EXP_SIZE, GFP_KERNEL);
-		fn->mask = kzalloc(PCI_CFG_SPACE_EXP_SIZE, GFP_KERNEL);
-		if (!fn->cfg || !fn->mask)
-			return -ENOMEM;
-	}
-
-	why = pci_kunit_bad_node(tree, index);
-	if (why) {
-		kunit_err(tree->test, "node %zu, \"%s\": %s\n", index, fn->name,
-			  why);
-		return -EINVAL;
-	}
-	if (fn->cfg)
-		pci_kunit_init_config(fn);
-	return 0;
-}
-
-/* Functions that share a device say so in their header */
-static void pci_kunit_mark_multifunction(struct pci_kunit_tree *tree)
-{
-	for (size_t i = 0; i < tree->count; i++) {
-		struct pci_kunit_fn *a = &tree->fns[i];
-
-		for (size_t j = 0; a->cfg && j < i; j++) {
-			struct pci_kunit_fn *b = &tree->fns[j];
-
-			if (!b->cfg || a->host != b->host ||
-			    a->parent != b->parent ||
-			    PCI_SLOT(a->node.devfn) != PCI_SLOT(b->node.devfn))
-				continue;
-			a->cfg[PCI_HEADER_TYPE] |= PCI_HEADER_TYPE_MFD;
-			b->cfg[PCI_HEADER_TYPE] |= PCI_HEADER_TYPE_MFD;
-		}
-	}
-}
-
-static int pci_kunit_set_domains(struct pci_kunit_tree *tree)
-{
-	int domain = PCI_KUNIT_FIRST_DOMAIN;
-
-	while (pci_kunit_domain_used(domain) ||
-	       pci_kunit_domain_declared(tree, domain))
-		domain++;
-
-	for (size_t i = 0; i < tree->count; i++) {
-		struct pci_kunit_fn *fn = &tree->fns[i];
-
-		if (fn->node.type != PCI_KUNIT_HOST_BRIDGE)
-			continue;
-		if (pci_kunit_domain_used(fn->node.domain) && fn->node.domain) {
-			kunit_err(tree->test,
-				  "node \"%s\": PCI domain %#x is in use, declare another one or 0\n",
-				  fn->name, fn->node.domain);
-			return -EBUSY;
-		}
-		fn->host->sysdata.domain = fn->node.domain ?: domain;
-	}
-	return 0;
 }
 
 /* The bus numbers of a host bridge end where the next one's begin */
@@ -1117,13 +491,7 @@ struct pci_kunit_tree *pci_kunit_try_create(struct kunit *test,
 	init_completion(&tree->done);
 	INIT_WORK(&tree->work, pci_kunit_work);
 
-	for (size_t i = 0; i < count; i++) {
-		ret = pci_kunit_add_node(tree, i, &nodes[i]);
-		if (ret)
-			goto err_put;
-	}
-	pci_kunit_mark_multifunction(tree);
-	ret = pci_kunit_set_domains(tree);
+	ret = pci_kunit_declare(tree, nodes);
 	if (ret)
 		goto err_put;
 
@@ -1203,29 +571,6 @@ EXPORT_SYMBOL_GPL(pci_kunit_set_timeout);
 
 /* Access for tests -------------------------------------------------------- */
 
-static struct pci_kunit_fn *pci_kunit_node(struct pci_kunit_tree *tree,
-					   const char *name)
-{
-	struct pci_kunit_fn *fn = pci_kunit_lookup(tree, tree->count, name);
-
-	if (!fn)
-		KUNIT_FAIL_AND_ABORT(tree->test,
-				     "no node is named \"%s\"", name);
-	return fn;
-}
-
-static struct pci_kunit_fn *pci_kunit_function(struct pci_kunit_tree *tree,
-					       const char *name)
-{
-	struct pci_kunit_fn *fn = pci_kunit_node(tree, name);
-
-	if (!fn->cfg)
-		KUNIT_FAIL_AND_ABORT(tree->test,
-				     "host bridge \"%s\" was declared without vendor id and has no function 00.0",
-				     name);
-	return fn;
-}
-
 /* All functions that take a name abort the test if there is no such node. */
 
 /**
@@ -1278,151 +623,6 @@ struct pci_host_bridge *pci_kunit_host(struct pci_kunit_tree *tree,
 	return pci_kunit_node(tree, name)->host->bridge;
 }
 EXPORT_SYMBOL_GPL(pci_kunit_host);
-
-static void pci_kunit_check_range(struct pci_kunit_tree *tree, int where,
-				  int size)
-{
-	if ((size != 1 && size != 2 && size != 4) || where < 0 ||
-	    where + size > PCI_CFG_SPACE_EXP_SIZE)
-		KUNIT_FAIL_AND_ABORT(tree->test,
-				     "config space has no %d bytes at %#x",
-				     size, where);
-}
-
-/**
- * pci_kunit_get() - read config space behind the kernel's back
- * @tree: the tree
- * @name: name of the node
- * @where: offset
- * @size: 1, 2 or 4 bytes
- *
- * Not counted, and not subject to pci_kunit_set_access().
- *
- * Return: what is stored there.
- */
-u32 pci_kunit_get(struct pci_kunit_tree *tree, const char *name, int where,
-		  int size)
-{
-	struct pci_kunit_fn *fn = pci_kunit_function(tree, name);
-	unsigned long flags;
-	u32 value;
-
-	pci_kunit_check_range(tree, where, size);
-	raw_spin_lock_irqsave(&tree->lock, flags);
-	value = pci_kunit_load(fn->cfg + where, size);
-	raw_spin_unlock_irqrestore(&tree->lock, flags);
-	return value;
-}
-EXPORT_SYMBOL_GPL(pci_kunit_get);
-
-/**
- * pci_kunit_set() - write config space behind the kernel's back
- * @tree: the tree
- * @name: name of the node
- * @where: offset
- * @size: 1, 2 or 4 bytes
- * @value: stored as it is, read-only bits included
- *
- * Not counted, and not subject to pci_kunit_set_access(). What the kernel
- * remembers of the device (class, BARs, positions of capabilities) does not
- * change by it until the device is removed and found again.
- */
-void pci_kunit_set(struct pci_kunit_tree *tree, const char *name, int where,
-		   int size, u32 value)
-{
-	struct pci_kunit_fn *fn = pci_kunit_function(tree, name);
-	unsigned long flags;
-
-	pci_kunit_check_range(tree, where, size);
-	raw_spin_lock_irqsave(&tree->lock, flags);
-	pci_kunit_store(fn->cfg + where, size, value);
-	raw_spin_unlock_irqrestore(&tree->lock, flags);
-}
-EXPORT_SYMBOL_GPL(pci_kunit_set);
-
-/**
- * pci_kunit_set_mask() - say which bits config writes change
- * @tree: the tree
- * @name: name of the node
- * @where: offset
- * @size: 1, 2 or 4 bytes
- * @mask: a bit that is set can be written
- */
-void pci_kunit_set_mask(struct pci_kunit_tree *tree, const char *name,
-			int where, int size, u32 mask)
-{
-	struct pci_kunit_fn *fn = pci_kunit_function(tree, name);
-	unsigned long flags;
-
-	pci_kunit_check_range(tree, where, size);
-	raw_spin_lock_irqsave(&tree->lock, flags);
-	pci_kunit_store(fn->mask + where, size, mask);
-	raw_spin_unlock_irqrestore(&tree->lock, flags);
-}
-EXPORT_SYMBOL_GPL(pci_kunit_set_mask);
-
-/**
- * pci_kunit_set_access() - make a function unreadable, or readable again
- * @tree: the tree
- * @name: name of the node
- * @access: how it answers from now on
- *
- * What is below a bridge stays readable: the numbers of its buses are still
- * there. A function that is unreadable when it is looked for, by
- * pci_kunit_rescan(), is not found.
- */
-void pci_kunit_set_access(struct pci_kunit_tree *tree, const char *name,
-			  enum pci_kunit_access access)
-{
-	struct pci_kunit_fn *fn = pci_kunit_function(tree, name);
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&tree->lock, flags);
-	fn->access = access;
-	raw_spin_unlock_irqrestore(&tree->lock, flags);
-}
-EXPORT_SYMBOL_GPL(pci_kunit_set_access);
-
-/**
- * pci_kunit_reads() - number of config reads since the tree was created
- * @tree: the tree
- * @name: name of the node, NULL for the whole tree
- *
- * The whole tree includes reads of functions that do not exist. Reads that
- * failed count.
- *
- * Return: the number.
- */
-unsigned long pci_kunit_reads(struct pci_kunit_tree *tree, const char *name)
-{
-	struct pci_kunit_fn *fn = name ? pci_kunit_function(tree, name) : NULL;
-	unsigned long flags, count;
-
-	raw_spin_lock_irqsave(&tree->lock, flags);
-	count = fn ? fn->reads : tree->reads;
-	raw_spin_unlock_irqrestore(&tree->lock, flags);
-	return count;
-}
-EXPORT_SYMBOL_GPL(pci_kunit_reads);
-
-/**
- * pci_kunit_writes() - number of config writes since the tree was created
- * @tree: the tree
- * @name: name of the node, NULL for the whole tree
- *
- * Return: the number.
- */
-unsigned long pci_kunit_writes(struct pci_kunit_tree *tree, const char *name)
-{
-	struct pci_kunit_fn *fn = name ? pci_kunit_function(tree, name) : NULL;
-	unsigned long flags, count;
-
-	raw_spin_lock_irqsave(&tree->lock, flags);
-	count = fn ? fn->writes : tree->writes;
-	raw_spin_unlock_irqrestore(&tree->lock, flags);
-	return count;
-}
-EXPORT_SYMBOL_GPL(pci_kunit_writes);
 
 static void pci_kunit_op_remove(struct pci_kunit_tree *tree,
 				struct pci_kunit_fn *fn)

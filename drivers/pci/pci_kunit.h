@@ -31,7 +31,8 @@
  * Nothing has to be undone: when the test ends the tree is removed, and the
  * test fails if something still holds a part of it.
  *
- * How it works and what must never happen is told in pci_kunit.c.
+ * How it works and what must never happen is told in pci_kunit.c; what a
+ * declaration must not be, in pci_kunit_declare.c.
  */
 #ifndef _PCI_KUNIT_H
 #define _PCI_KUNIT_H

@@ -56,7 +56,8 @@ def our_files(root=ROOT):
              for path in (root / directory).rglob("*.[ch]")]
     return sorted(str(path) for path in files
                   if "tests" not in path.parts
-                  and not path.stem.endswith(("_test", "_kunit", "_stage")))
+                  and "kunit" not in path.stem.split("_")
+                  and not path.stem.endswith(("_test", "_stage")))
 
 
 def ours(path, known):
