@@ -8,8 +8,9 @@
  * into the provider's pool.  Clients map it with the ordinary DMA API, which
  * asks here for the address under which the client reaches it.
  *
- * This file owns the provider: its life, its regions, who may find it.
+ * This file owns the provider: its life, its regions, the list of all of them.
  *
+ *   p2pdma_find.c    who may find it, and which one suits whom
  *   p2pdma_pool.c    which of its pages are free, over p2pdma_front.c
  *   p2pdma_route.c   how a client reaches it, over p2pdma_acs.c and
  *   p2pdma_host.c    what is known of root complexes
@@ -44,19 +45,12 @@
  * What must never happen: a page handed out after the provider began to end, a
  * struct page that goes while somebody can have its address.
  */
-#define pr_fmt(fmt) "pci-p2pdma: " fmt
-
 #include <linux/export.h>
-#include <linux/kstrtox.h>
-#include <linux/limits.h>
 #include <linux/mutex.h>
-#include <linux/notifier.h>
 #include <linux/p2pdma_pages.h>
 #include <linux/pm_runtime.h>
-#include <linux/random.h>
 #include <linux/rculist.h>
 #include <linux/slab.h>
-#include <linux/workqueue.h>
 
 #include "p2pdma.h"
 #include "p2pdma_buffer.h"
@@ -68,10 +62,7 @@
 static DEFINE_MUTEX(p2pdma_mutex);
 
 /* All providers; RCU readers, changed under p2pdma_mutex */
-static LIST_HEAD(p2pdma_providers);
-
-/* Those who are told that another choice of provider may be better now */
-static BLOCKING_NOTIFIER_HEAD(p2pdma_notifiers);
+LIST_HEAD(pci_p2pdma_providers);
 
 /* On while there are providers, so that nobody else pays for what they need */
 DEFINE_STATIC_KEY_FALSE(p2pdma_pages_exist);
@@ -122,7 +113,7 @@ void pci_p2pdma_for_each(void (*fn)(struct pci_p2pdma *p2p, void *data),
 	struct pci_p2pdma *p2p;
 
 	guard(mutex)(&p2pdma_mutex);
-	list_for_each_entry(p2p, &p2pdma_providers, node)
+	list_for_each_entry(p2p, &pci_p2pdma_providers, node)
 		fn(p2p, data);
 }
 
@@ -328,7 +319,7 @@ static int memory_open(struct pci_p2pdma *p2p)
 	if (error)
 		goto remove_sysfs;
 
-	list_add_tail_rcu(&p2p->node, &p2pdma_providers);
+	list_add_tail_rcu(&p2p->node, &pci_p2pdma_providers);
 	return 0;
 
 remove_sysfs:
@@ -591,169 +582,6 @@ int pci_p2pdma_add_resource(struct pci_dev *pdev, int bar, size_t size,
 EXPORT_SYMBOL_GPL(pci_p2pdma_add_resource);
 
 /**
- * pci_p2pmem_publish - let other drivers find the memory of a provider, or not
- * @provider: the provider
- * @publish: true if they may
- *
- * Unpublished memory is for the driver that registered it.  Memory that others
- * hold already stays theirs.
- *
- * Context: any context.
- */
-void pci_p2pmem_publish(struct pci_dev *provider, bool publish)
-{
-	struct pci_p2pdma *p2p;
-
-	guard(rcu)();
-	p2p = rcu_dereference(provider->p2pdma);
-	if (p2p)
-		WRITE_ONCE(p2p->published, publish);
-	pci_p2pdma_notify();
-}
-EXPORT_SYMBOL_GPL(pci_p2pmem_publish);
-
-static void notify_work(struct work_struct *work)
-{
-	blocking_notifier_call_chain(&p2pdma_notifiers, 0, NULL);
-}
-
-static DECLARE_WORK(p2pdma_notify_work, notify_work);
-
-/**
- * pci_p2pdma_notify - tell orchestrators that providers or routes changed
- *
- * They are told by a worker, once for changes that follow quickly.
- *
- * Context: any context.
- */
-void pci_p2pdma_notify(void)
-{
-	/* Who registers later sees the change: pci_p2pdma_register_notifier() */
-	smp_mb();
-	if (rcu_access_pointer(p2pdma_notifiers.head))
-		queue_work(system_unbound_wq, &p2pdma_notify_work);
-}
-
-/**
- * pci_p2pdma_register_notifier - be told when providers or routes change
- * @nb: called, with no particular action, after providers were published or
- *	withdrawn and after the route between any two devices may have changed
- *
- * Orchestrators who keep a provider for longer look then whether it still is
- * the best, or usable at all.  A choice that is made after this call misses no
- * change that it is not told of.
- *
- * Context: process context, may sleep.  @nb is called in process context too.
- */
-void pci_p2pdma_register_notifier(struct notifier_block *nb)
-{
-	blocking_notifier_chain_register(&p2pdma_notifiers, nb);
-	/* Pairs with pci_p2pdma_notify() */
-	smp_mb();
-}
-EXPORT_SYMBOL_GPL(pci_p2pdma_register_notifier);
-
-/**
- * pci_p2pdma_unregister_notifier - be told no longer
- * @nb: what was registered, or not
- *
- * Context: process context, may sleep; waits until @nb is no longer called.
- */
-void pci_p2pdma_unregister_notifier(struct notifier_block *nb)
-{
-	blocking_notifier_chain_unregister(&p2pdma_notifiers, nb);
-}
-EXPORT_SYMBOL_GPL(pci_p2pdma_unregister_notifier);
-
-/**
- * pci_has_p2pmem - does a device publish peer-to-peer memory?
- * @provider: the device
- *
- * Context: any context.
- * Return: true if it does.
- */
-bool pci_has_p2pmem(struct pci_dev *provider)
-{
-	struct pci_p2pdma *p2p;
-
-	guard(rcu)();
-	p2p = rcu_dereference(provider->p2pdma);
-	return p2p && READ_ONCE(p2p->published);
-}
-EXPORT_SYMBOL_GPL(pci_has_p2pmem);
-
-/* How far the provider's NUMA node is from those of the clients, in all */
-static int node_distance_many(struct pci_dev *provider, struct device **clients,
-			      int nr_clients)
-{
-	int node = dev_to_node(&provider->dev);
-	int i, client_node, sum = 0;
-
-	if (node == NUMA_NO_NODE)
-		return LOCAL_DISTANCE * nr_clients;
-
-	for (i = 0; i < nr_clients; i++) {
-		client_node = dev_to_node(clients[i]);
-		sum += client_node == NUMA_NO_NODE ?
-			       LOCAL_DISTANCE :
-			       node_distance(client_node, node);
-	}
-
-	return sum;
-}
-
-/**
- * pci_p2pmem_find_many - find the provider that suits a set of clients best
- * @clients: devices that are to reach the memory
- * @nr_clients: number of clients
- *
- * Only published providers that every client can reach are considered.  The
- * one with the least sum of distances wins, so that memory of one of the
- * clients goes before memory behind the same switch, and that before memory
- * elsewhere.  Among those the nearest NUMA node wins, and among equals again
- * the choice is random, which spreads the load.
- *
- * Context: any context in which configuration space may be read; does not
- * sleep.  The caller holds all clients.
- * Return: the provider with a reference, to be dropped by pci_dev_put(), or
- * NULL if there is none.
- */
-struct pci_dev *pci_p2pmem_find_many(struct device **clients, int nr_clients)
-{
-	int distance, nodes, least = INT_MAX, least_nodes = INT_MAX;
-	struct pci_dev *best = NULL;
-	unsigned int equals = 0;
-	struct pci_p2pdma *p2p;
-
-	guard(rcu)();
-	list_for_each_entry_rcu(p2p, &p2pdma_providers, node) {
-		if (!READ_ONCE(p2p->published))
-			continue;
-
-		distance = pci_p2pdma_distance_many(p2p->pdev, clients,
-						    nr_clients, false);
-		if (distance < 0 || distance > least)
-			continue;
-
-		nodes = node_distance_many(p2p->pdev, clients, nr_clients);
-		if (distance == least && nodes > least_nodes)
-			continue;
-
-		if (distance < least || nodes < least_nodes)
-			equals = 0;
-		least = distance;
-		least_nodes = nodes;
-
-		/* The n-th of equals replaces what was chosen once in n times */
-		if (!get_random_u32_below(++equals))
-			best = p2p->pdev;
-	}
-
-	return pci_dev_get(best);
-}
-EXPORT_SYMBOL_GPL(pci_p2pmem_find_many);
-
-/**
  * pci_alloc_p2pmem - allocate contiguous peer-to-peer memory
  * @provider: the provider
  * @size: number of bytes, rounded up to whole pages
@@ -837,68 +665,3 @@ pci_bus_addr_t pci_p2pmem_virt_to_bus(struct pci_dev *provider, void *vaddr)
 	return 0;
 }
 EXPORT_SYMBOL_GPL(pci_p2pmem_virt_to_bus);
-
-/**
- * pci_p2pdma_enable_store - parse the setting of a peer-to-peer attribute
- * @text: text that user space wrote
- * @chosen: returns the provider if the text names one, with a reference, and
- *	is left alone otherwise
- * @enabled: returns whether peer-to-peer memory is to be used
- *
- * Accepts what kstrtobool() does, or the address of a provider in the form of
- * pci_name(), which implies yes.
- *
- * Context: process context, may sleep.
- * Return: 0; -ENODEV for a device that does not exist or publishes no
- * memory, and for anything else, after a line in the log.
- */
-int pci_p2pdma_enable_store(const char *text, struct pci_dev **chosen,
-			    bool *enabled)
-{
-	int len = strcspn(text, "\n");
-	struct pci_dev *provider;
-	struct device *dev;
-	bool number = *text == '0' || *text == '1';
-
-	/* An address is no truth value, even if it begins like one */
-	if (!strchr(text, ':') && (!number || len == 1) &&
-	    !kstrtobool(text, enabled))
-		return 0;
-
-	dev = bus_find_device_by_name(&pci_bus_type, NULL, text);
-	if (!dev) {
-		pr_err("no PCI device '%.*s'; write 0, 1 or the address of a provider such as 0000:01:00.0\n",
-		       len, text);
-		return -ENODEV;
-	}
-
-	provider = to_pci_dev(dev);
-	if (!pci_has_p2pmem(provider)) {
-		pci_err(provider, "publishes no peer-to-peer memory, cannot be used as a provider\n");
-		pci_dev_put(provider);
-		return -ENODEV;
-	}
-
-	*chosen = provider;
-	*enabled = true;
-	return 0;
-}
-EXPORT_SYMBOL_GPL(pci_p2pdma_enable_store);
-
-/**
- * pci_p2pdma_enable_show - show the setting of a peer-to-peer attribute
- * @buf: buffer of a page for the text
- * @chosen: provider that was chosen, or NULL
- * @enabled: whether peer-to-peer memory is to be used
- *
- * Return: length of the text, which pci_p2pdma_enable_store() understands.
- */
-ssize_t pci_p2pdma_enable_show(char *buf, struct pci_dev *chosen,
-			       bool enabled)
-{
-	if (enabled && chosen)
-		return sysfs_emit(buf, "%s\n", pci_name(chosen));
-
-	return sysfs_emit(buf, "%d\n", enabled);
-}
-EXPORT_SYMBOL_GPL(pci_p2pdma_enable_show);

@@ -123,8 +123,11 @@ void pci_p2pdma_verdicts_destroy(struct p2pdma_verdicts *v);
 enum pci_p2pdma_map_type
 pci_p2pdma_route_type(struct pci_p2pdma *p2p, struct device *client);
 
-/* drivers/pci/p2pdma.c */
+/* drivers/pci/p2pdma_find.c */
 void pci_p2pdma_notify(void);
+
+/* drivers/pci/p2pdma.c */
+extern struct list_head pci_p2pdma_providers;
 struct p2pdma_region *pci_p2pdma_page_region(const struct page *page);
 void pci_p2pdma_for_each(void (*fn)(struct pci_p2pdma *p2p, void *data),
 			 void *data);

@@ -31,7 +31,7 @@
  * subsystem: the one notifier of this module only has a worker of each subsystem
  * look, and takes nothing but the lock of their list.  From the outside in:
  *
- *   the notifier chain's rwsem (drivers/pci/p2pdma.c)
+ *   the notifier chain's rwsem (drivers/pci/p2pdma_find.c)
  *     subsystems_lock: the list of subsystems; a leaf, nothing sleeps inside
  *
  *   nvmet_config_sem (core.c)

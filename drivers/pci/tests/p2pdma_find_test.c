@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of how a provider of peer-to-peer DMA memory is found: whether it
- * is published, which is the nearest that all clients reach, and which one an
- * administrator names.
+ * KUnit tests of how a provider of peer-to-peer DMA memory is found
+ * (p2pdma_find.c): whether it is published, which is the nearest that all
+ * clients reach, and which one an administrator names.
  *
  * The devices are drawn in p2pdma_bench.c.
  *
