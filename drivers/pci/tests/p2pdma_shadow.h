@@ -49,10 +49,10 @@ static inline struct shadow *shadow_create(struct kunit *test,
 }
 
 /* Change the marks of all pages; returns how many had another one */
-static inline unsigned long shadow_mark(struct shadow *s, void *addr,
+static inline unsigned long shadow_mark(struct shadow *s, phys_addr_t phys,
 					size_t size, int from, int to)
 {
-	unsigned long page = (virt_to_phys(addr) - s->base) >> PAGE_SHIFT;
+	unsigned long page = (phys - s->base) >> PAGE_SHIFT;
 	unsigned long n = DIV_ROUND_UP(size, PAGE_SIZE), wrong = 0;
 
 	for (; n; n--, page++)

@@ -237,10 +237,11 @@ static void mark_all(struct worker *w, const struct held *h, bool mine)
 	unsigned int i;
 
 	if (!h->sgl)
-		wrong = shadow_mark(shadow, h->addr, h->size, from, to);
+		wrong = shadow_mark(shadow, virt_to_phys(h->addr), h->size,
+				    from, to);
 	else
 		for_each_sg(h->sgl, sg, h->nr, i)
-			wrong += shadow_mark(shadow, sg_virt(sg), sg->length,
+			wrong += shadow_mark(shadow, sg_phys(sg), sg->length,
 					     from, to);
 	if (mine)
 		w->taken += wrong;
@@ -561,6 +562,7 @@ static void providers_come_and_go(struct kunit *test)
 	p2p_hurry_rcu(test);
 	storm->tree = PCI_KUNIT_CREATE(test, bench);
 	storm->nic = pci_kunit_bind(storm->tree, "nic");
+	dma_set_max_seg_size(&storm->nic->dev, UINT_MAX);
 	storm->gone = p2p_function(pci_kunit_dev(storm->tree, "gone"));
 	mem = offer(storm, "mem");
 	offer(storm, "ssd");

@@ -160,7 +160,7 @@ static void pin_page(struct worker *w, unsigned long addr)
 {
 	int mark = new_mark(w);
 	struct page *page;
-	void *vaddr;
+	phys_addr_t phys;
 
 	if (pin_user_pages_fast(addr, 1, FOLL_WRITE | FOLL_PCI_P2PDMA,
 				&page) != 1) {
@@ -168,11 +168,11 @@ static void pin_page(struct worker *w, unsigned long addr)
 		return;
 	}
 	w->pinned++;
-	vaddr = page_to_virt(page);
-	w->taken += shadow_mark(w->storm->shadow, vaddr, PAGE_SIZE, 0, mark);
+	phys = page_to_phys(page);
+	w->taken += shadow_mark(w->storm->shadow, phys, PAGE_SIZE, 0, mark);
 	if (!draw(w, 4))
 		usleep_range(10, 300);
-	w->lost += shadow_mark(w->storm->shadow, vaddr, PAGE_SIZE, mark, 0);
+	w->lost += shadow_mark(w->storm->shadow, phys, PAGE_SIZE, mark, 0);
 	unpin_user_page(page);
 }
 
@@ -222,15 +222,17 @@ static void map_allocate(struct worker *w, size_t len)
 
 /* A device ------------------------------------------------------------------ */
 
+/* By the addresses that the device is told: pages are not for importers */
 static unsigned long mark_table(struct worker *w, int from, int to)
 {
 	unsigned long wrong = 0;
 	struct scatterlist *sg;
 	unsigned int i;
 
-	for_each_sgtable_sg(w->sgt, sg, i)
-		wrong += shadow_mark(w->storm->shadow, sg_virt(sg), sg->length,
-				     from, to);
+	for_each_sgtable_dma_sg(w->sgt, sg, i)
+		wrong += shadow_mark(w->storm->shadow,
+				     sg_dma_address(sg) + BUS_OFFSET,
+				     sg_dma_len(sg), from, to);
 	return wrong;
 }
 
@@ -259,9 +261,7 @@ static const struct dma_buf_attach_ops importer_ops = {
 
 static void map_for_device(struct worker *w, struct dma_buf_attachment *attach)
 {
-	struct scatterlist *sg;
 	struct sg_table *sgt;
-	unsigned int i;
 
 	sgt = dma_buf_map_attachment(attach, DMA_BIDIRECTIONAL);
 	if (IS_ERR(sgt)) {
@@ -273,8 +273,6 @@ static void map_for_device(struct worker *w, struct dma_buf_attachment *attach)
 	w->sgt = sgt;
 	w->mark = new_mark(w);
 	w->taken += mark_table(w, 0, w->mark);
-	for_each_sgtable_dma_sg(sgt, sg, i)
-		w->wrong += sg_dma_address(sg) + BUS_OFFSET != sg_phys(sg);
 }
 
 static void import(struct worker *w, struct dma_buf *dmabuf)
