@@ -62,7 +62,7 @@ enum pci_p2pdma_reason {
 
 /* Flags of a verdict: struct pci_p2pdma_query.verdict */
 #define PCI_P2PDMA_VERDICT_OVERRIDE	(1U << 0)  /* rests on an override */
-#define PCI_P2PDMA_VERDICT_PROVIDES	(1U << 1)  /* provider has memory */
+#define PCI_P2PDMA_VERDICT_PROVIDES	(1U << 1)  /* peers may map its BARs */
 #define PCI_P2PDMA_VERDICT_PUBLISHED	(1U << 2)  /* ... that others may use */
 
 /**
@@ -70,7 +70,8 @@ enum pci_p2pdma_reason {
  * @domain: PCI domain (segment)
  * @bus: bus number
  * @devfn: device number in bits 7:3, function number in bits 2:0
- * @present: in an answer, zero if there is no such function; else zero
+ * @present: in a question zero; in an answer 1, or zero if there is no such
+ *	function, as for a port that had no say
  * @reserved: zero
  */
 struct pci_p2pdma_function {
@@ -141,8 +142,9 @@ struct pci_p2pdma_query {
  * Errors: EINVAL for a size below that of the first version, a length of zero,
  * or flags that are not known; E2BIG for a larger structure whose unknown part
  * is not zero, or beyond a page; EACCES if the node is not open for what the
- * descriptor is to be open for, reading or writing; ENOMEM if that many pages are not free; ENODEV
- * if the provider has been removed; EMFILE.
+ * descriptor is to be open for, reading or writing; ENOMEM if that many pages
+ * are not free; ENODEV if the provider has been removed; EINTR if the caller was
+ * killed while zeros were written; EMFILE.
  */
 struct pci_p2pdma_alloc {
 	__u32 size;
