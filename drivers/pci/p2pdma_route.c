@@ -564,7 +564,9 @@ void pci_p2pdma_route_describe(struct seq_buf *s, struct pci_dev *provider,
 	case PCI_P2PDMA_HOST_BRIDGES_APART:
 		id = pci_p2pdma_host_id(provider);
 		client_id = pci_p2pdma_host_id(client);
-		seq_buf_printf(s, "; if it does, allow it by pci_p2pdma.host_bridges=%04x:%04x",
+		seq_buf_printf(s, "; if it does%s, allow it by pci_p2pdma.host_bridges=%04x:%04x",
+			       route->reason == PCI_P2PDMA_HOST_BRIDGES_APART ?
+			       " so between two as well" : "",
 			       id & 0xffff, id >> 16);
 		if (client_id != id)
 			seq_buf_printf(s, ",%04x:%04x", client_id & 0xffff,
