@@ -21,7 +21,7 @@
  * are in a list, so that the time this takes depends on how many CPUs used the
  * pool of late, and not on how many there are.
  *
- * How much can be kept is bounded: all CPUs together may keep a 32nd part of a
+ * How much can be kept is bounded: all CPUs together may keep a 16th part of a
  * pool.  It is shared out a run of each length at a time, short ones first, so
  * that on many CPUs a small pool keeps short runs only, and a tiny one none.
  *
