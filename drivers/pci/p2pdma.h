@@ -2,9 +2,11 @@
 /*
  * What the files of the PCI peer-to-peer DMA subsystem share.
  *
- * Dependencies point one way: user memory and sysfs use the provider, the
- * provider uses the pool and the route, the route uses the host policy and the
- * table of Access Control Services.
+ * Requests go one way: user memory and sysfs use the provider, the provider uses
+ * the pool and the route, the route uses the host policy and the table of Access
+ * Control Services.  What goes the other way are notices: a provider that begins
+ * or ends has its files made or removed and its buffers revoked, a new host
+ * policy makes verdicts expire, and orchestrators are told of changes.
  */
 #ifndef _PCI_P2PDMA_H
 #define _PCI_P2PDMA_H
@@ -136,7 +138,7 @@ void pci_p2pdma_for_each(void (*fn)(struct pci_p2pdma *p2p, void *data),
 int pci_p2pdma_sysfs_add(struct pci_dev *pdev);
 void pci_p2pdma_sysfs_remove(struct pci_dev *pdev);
 
-/* p2pdma_debugfs.c */
+/* drivers/pci/p2pdma_debugfs.c */
 void p2pdma_debugfs_show(struct seq_file *m);
 
 /* drivers/pci/p2pdma_user.c */
