@@ -2,7 +2,7 @@
 /*
  * What developers see of the providers: the file pci-p2pdma in debugfs.
  *
- * The book of the memory of each, as lines of a name and numbers, after a line
+ * The state of the memory of each, as lines of a name and numbers, after a line
  * with the name of the device.  It may change with any kernel; what is meant to
  * stay is in sysfs (p2pdma_sysfs.c).
  *
