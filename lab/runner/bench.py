@@ -184,7 +184,7 @@ def release(kernel):
 def compiler():
     """The compiler of our kernel, as its version says."""
     path = KERNELS["ours"][0] / "include" / "generated" / "compile.h"
-    match = re.search(r'LINUX_COMPILER "([^,"]*)',
+    match = re.search(r'LINUX_COMPILER\s+"([^,"]*)',
                       path.read_text(encoding="utf-8"))
     return match[1].strip() if match else "unknown"
 

@@ -75,6 +75,17 @@ class Kernels(unittest.TestCase):
         with self.assertRaisesRegex(LabError, "'without' .*CONFIG_SMP=y"):
             self.check("CONFIG_PCI=y\n", ours, "CONFIG_PCI=y\nCONFIG_SMP=y\n")
 
+    def test_compiler(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path = pathlib.Path(directory, "include", "generated", "compile.h")
+            path.parent.mkdir(parents=True)
+            path.write_text('#define LINUX_COMPILE_BY\t"lab"\n'
+                            '#define LINUX_COMPILER\t\t"gcc (Debian 12) 12.2, '
+                            'GNU ld 2.40"\n', encoding="utf-8")
+            kernels = {"ours": (pathlib.Path(directory), "build")}
+            with mock.patch.object(bench, "KERNELS", kernels):
+                self.assertEqual(bench.compiler(), "gcc (Debian 12) 12.2")
+
     def test_missing_kernel(self):
         objects = pathlib.Path("/nonexistent")
         with mock.patch.object(bench, "KERNELS",
