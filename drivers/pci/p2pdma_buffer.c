@@ -295,7 +295,7 @@ static bool wants_zeros(void)
 	return !ns_capable_noaudit(&init_user_ns, CAP_SYS_RAWIO);
 }
 
-/* Device memory is slow: let others run, and who is killed give up */
+/* Device memory is slow: let others run, and who is killed or unplugged give up */
 static int zero_all(struct p2pdma_buffer *buffer)
 {
 	size_t size, done, step;
@@ -308,6 +308,8 @@ static int zero_all(struct p2pdma_buffer *buffer)
 		for (done = 0; done < size; done += step) {
 			if (fatal_signal_pending(current))
 				return -EINTR;
+			if (p2pdma_pool_dead(&buffer->p2p->pool))
+				return -ENODEV;
 			step = min_t(size_t, size - done, ZERO_STEP);
 			zero_some(mem + done, step);
 			cond_resched();
@@ -404,7 +406,8 @@ static void return_pages(struct p2pdma_buffer *buffer, unsigned long first,
  *
  * Context: process context, may sleep.
  * Return: the buffer, or an error: -EINVAL if @size is zero, -ENOMEM if that
- * many pages are not free, -EINTR if the caller has been killed meanwhile.
+ * many pages are not free, -EINTR if the caller has been killed meanwhile, -ENODEV
+ * if the provider began to end.
  */
 struct p2pdma_buffer *p2pdma_buffer_create(struct pci_p2pdma *p2p, size_t size)
 {

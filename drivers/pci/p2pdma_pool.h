@@ -117,6 +117,13 @@ void p2pdma_pool_in_use(struct p2pdma_pool *pool,
 			unsigned long nr[P2PDMA_POOL_CLASSES]);
 
 void p2pdma_pool_kill(struct p2pdma_pool *pool);
+
+/* Was it killed?  What takes long, and is waited for, should give up then */
+static inline bool p2pdma_pool_dead(struct p2pdma_pool *pool)
+{
+	return READ_ONCE(pool->dead);
+}
+
 bool p2pdma_pool_wait_idle(struct p2pdma_pool *pool, unsigned long timeout);
 
 #endif /* _PCI_P2PDMA_POOL_H */
