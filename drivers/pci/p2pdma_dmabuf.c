@@ -69,7 +69,9 @@ static int dmabuf_attach(struct dma_buf *dmabuf,
 	if (error)
 		return error;
 
-	if (pci_p2pdma_distance(buffer->pdev, attach->dev, false) < 0)
+	/* What its parent reaches, a device that is no function does not */
+	if (!dev_is_pci(attach->dev) ||
+	    pci_p2pdma_distance(buffer->pdev, attach->dev, false) < 0)
 		error = -EREMOTEIO;
 	p2pdma_buffer_dma_end(buffer);
 
@@ -204,8 +206,8 @@ static const struct dma_buf_ops dmabuf_ops = {
  *
  * Context: process context, may sleep.
  * Return: the dma-buf, or an error: -EINVAL if @size is zero, -ENOMEM if that
- * many pages are not free, -EINTR if the caller has been killed meanwhile, or one
- * of dma_buf_export().
+ * many pages are not free, -EINTR if the caller has been killed meanwhile, -ENODEV
+ * if the provider began to end, or one of dma_buf_export().
  */
 struct dma_buf *p2pdma_dmabuf_create(struct pci_p2pdma *p2p, size_t size,
 				     int flags, bool for_mappings)
