@@ -130,7 +130,7 @@ struct scatterlist *pci_p2pmem_alloc_sgl_limits(struct pci_dev *provider,
 	if (likely(whole)) {
 		sgl = get_table();
 		if (unlikely(!sgl)) {
-			p2pdma_pool_free(&p2p->pool, whole, length);
+			pci_free_p2pmem(provider, whole, length);
 			return NULL;
 		}
 
@@ -147,7 +147,9 @@ struct scatterlist *pci_p2pmem_alloc_sgl_limits(struct pci_dev *provider,
 	sgl = nr == 1 ? get_table() :
 			kvmalloc_array(nr, sizeof(*sgl), GFP_KERNEL);
 	if (!sgl) {
-		p2pdma_pool_free_pieces(&p2p->pool, piece);
+		/* With the last of its memory the provider may go */
+		scoped_guard(rcu)
+			p2pdma_pool_free_pieces(&p2p->pool, piece);
 		return NULL;
 	}
 
