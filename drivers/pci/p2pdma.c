@@ -173,7 +173,8 @@ static int bars_register(struct pci_p2pdma *p2p)
 
 	for (bar = 0; bar < PCI_STD_NUM_BARS; bar++) {
 		res = pci_resource_n(pdev, bar);
-		if (!(res->flags & IORESOURCE_MEM) ||
+		/* As resource_range() has it: nobody is led to the rest */
+		if (!(res->flags & IORESOURCE_MEM) || !res->parent ||
 		    res->flags & IORESOURCE_UNSET)
 			continue;
 
