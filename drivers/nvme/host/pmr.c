@@ -210,6 +210,13 @@ struct nvme_pmr *nvme_pmr_find(struct nvme_ctrl *ctrl, struct pci_dev *pdev)
 	return pmr;
 }
 
+static void publish(struct nvme_pmr *pmr, bool on)
+{
+	/* Commands of this controller must be able to use it both ways */
+	if (pmr->cap & PMRCAP_RDS && pmr->cap & PMRCAP_WDS)
+		pci_p2pmem_publish(pmr->pdev, on);
+}
+
 /**
  * nvme_pmr_enable - use the Persistent Memory Region of a controller
  * @pmr: the region, or NULL
@@ -226,9 +233,8 @@ void nvme_pmr_enable(struct nvme_pmr *pmr, bool alone)
 
 	if (pmr->used) {
 		/* What is not there any more must not be handed out */
-		if (!(readl(pmr->regs + NVME_REG_PMRCTL) & PMRCTL_EN) &&
-		    !switch_on(pmr))
-			pci_p2pmem_publish(pmr->pdev, false);
+		if (!(readl(pmr->regs + NVME_REG_PMRCTL) & PMRCTL_EN))
+			publish(pmr, switch_on(pmr));
 		return;
 	}
 
@@ -241,7 +247,5 @@ void nvme_pmr_enable(struct nvme_pmr *pmr, bool alone)
 	}
 
 	pmr->used = true;
-	/* Commands of this controller must be able to use it both ways */
-	if (pmr->cap & PMRCAP_RDS && pmr->cap & PMRCAP_WDS)
-		pci_p2pmem_publish(pmr->pdev, true);
+	publish(pmr, true);
 }
