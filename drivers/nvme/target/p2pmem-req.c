@@ -373,6 +373,9 @@ static void end_bounce(struct nvmet_req *req)
 			copy_sgl(req->metadata_sg, req->metadata_sg_cnt,
 				 bounce->metadata_sg, bounce->metadata_sg_cnt,
 				 false);
+		/* What was put into a device that is gone is not what is sent */
+		if (!pci_device_is_present(req->p2pmem.provider))
+			status = BLK_STS_IOERR;
 	}
 	free_bounce(bounce);
 	nvmet_req_complete(req, blk_to_nvme_status(req, status));
