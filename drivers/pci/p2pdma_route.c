@@ -564,6 +564,10 @@ void pci_p2pdma_route_describe(struct seq_buf *s, struct pci_dev *provider,
 	case PCI_P2PDMA_HOST_BRIDGES_APART:
 		id = pci_p2pdma_host_id(provider);
 		client_id = pci_p2pdma_host_id(client);
+		if (PCI_POSSIBLE_ERROR(id) || PCI_POSSIBLE_ERROR(client_id)) {
+			seq_buf_puts(s, "; the bridge has no ID to allow it by");
+			break;
+		}
 		seq_buf_printf(s, "; if it does%s, allow it by pci_p2pdma.host_bridges=%04x:%04x",
 			       route->reason == PCI_P2PDMA_HOST_BRIDGES_APART ?
 			       " so between two as well" : "",

@@ -13,6 +13,7 @@
 #include <linux/module.h>
 #include <linux/panic.h>
 #include <linux/pci.h>
+#include <linux/seq_buf.h>
 #include <linux/string.h>
 
 #include "../p2pdma.h"
@@ -143,6 +144,9 @@ static void nobody_names_the_host(struct kunit *test)
 {
 	struct pci_kunit_tree *tree = two_root_ports(test, PCI_VENDOR_ID_INTEL,
 						     0x2030);
+	struct pci_p2pdma_route route;
+	struct seq_buf s;
+	char text[512];
 
 	pci_kunit_set_access(tree, "host", PCI_KUNIT_ACCESS_ALL_ONES);
 	pci_kunit_set_access(tree, "rp0", PCI_KUNIT_ACCESS_ALL_ONES);
@@ -151,6 +155,15 @@ static void nobody_names_the_host(struct kunit *test)
 			U32_MAX);
 	p2p_expect_none(test, tree, "a", "b", PCI_P2PDMA_HOST_NOT_LISTED, 4,
 			NULL, NULL);
+
+	/* No entry of the table could name it, so that none is proposed */
+	pci_p2pdma_route_decide(pci_kunit_dev(tree, "a"),
+				pci_kunit_dev(tree, "b"), &route);
+	seq_buf_init(&s, text, sizeof(text));
+	pci_p2pdma_route_describe(&s, pci_kunit_dev(tree, "a"),
+				  pci_kunit_dev(tree, "b"), &route);
+	KUNIT_EXPECT_NOT_NULL(test, strstr(seq_buf_str(&s), "no ID to allow"));
+	KUNIT_EXPECT_NULL(test, strstr(text, "ffff"));
 }
 
 static void two_host_bridges(struct kunit *test)

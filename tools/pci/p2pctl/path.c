@@ -168,6 +168,7 @@ void find_remedy(struct pci_dev *provider, struct pci_dev *client,
 		 const struct verdict *v, struct remedy *remedy)
 {
 	bool violation = v->route.reason == PCI_P2PDMA_ACS_VIOLATION;
+	u32 id, client_id;
 
 	memset(remedy, 0, sizeof(*remedy));
 	if (!v->known || v->route.reason == PCI_P2PDMA_PORT_UNREADABLE)
@@ -182,11 +183,15 @@ void find_remedy(struct pci_dev *provider, struct pci_dev *client,
 	    v->route.reason != PCI_P2PDMA_HOST_BRIDGES_APART)
 		return;
 
+	/* What no device on the root bus names cannot be allowed */
+	id = pci_p2pdma_host_id(provider);
+	client_id = pci_p2pdma_host_id(client);
+	if (PCI_POSSIBLE_ERROR(id) || PCI_POSSIBLE_ERROR(client_id))
+		return;
+
 	/* The first entry that fits counts: ours come before those there are */
-	add_host(pci_p2pdma_host_id(provider), remedy->host_bridges,
-		 sizeof(remedy->host_bridges));
-	add_host(pci_p2pdma_host_id(client), remedy->host_bridges,
-		 sizeof(remedy->host_bridges));
+	add_host(id, remedy->host_bridges, sizeof(remedy->host_bridges));
+	add_host(client_id, remedy->host_bridges, sizeof(remedy->host_bridges));
 	if (*machine.host_bridges && strcmp(machine.host_bridges, "none"))
 		add(remedy->host_bridges, sizeof(remedy->host_bridges), ",%s",
 		    machine.host_bridges);
