@@ -39,6 +39,7 @@
 #include <linux/module.h>
 #include <linux/panic.h>
 #include <linux/pci.h>
+#include <linux/platform_device.h>
 #include <linux/pgtable.h>
 #include <linux/processor.h>
 #include <linux/scatterlist.h>
@@ -642,10 +643,26 @@ static void imports_that_are_refused(struct kunit *test)
 	struct pci_dev *nic = pci_kunit_bind(tree, "nic");
 	struct pci_dev *far = pci_kunit_bind(tree, "far");
 	struct dma_buf *dmabuf = get_buffer(test, mem, SZ_64K, false);
+	const struct platform_device_info info = {
+		.parent = &nic->dev,
+		.name = "port of nic",
+		.id = PLATFORM_DEVID_AUTO,
+	};
+	struct dma_buf_attachment *attached;
 	struct importer importer = {};
+	struct platform_device *port;
 
 	KUNIT_EXPECT_EQ(test, attach(&importer, dmabuf, far, &importer_ops),
 			-EREMOTEIO);
+
+	/* Its parent reaches the memory, but its own addresses are not PCI's */
+	port = platform_device_register_full(&info);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(port));
+	attached = dma_buf_dynamic_attach(dmabuf, &port->dev, &importer_ops,
+					  &importer);
+	KUNIT_EXPECT_EQ(test, PTR_ERR_OR_ZERO(attached), -EREMOTEIO);
+	platform_device_unregister(port);
+
 	KUNIT_EXPECT_EQ(test, attach(&importer, dmabuf, nic,
 				     &system_memory_ops), -EOPNOTSUPP);
 	KUNIT_EXPECT_EQ(test, attach(&importer, dmabuf, nic, NULL),
