@@ -67,7 +67,7 @@ void nvmet_p2pmem_req_cpu(struct nvmet_req *req)
  */
 void nvmet_p2pmem_req_init(struct nvmet_req *req)
 {
-	req->p2pmem.provider = NULL;
+	req->p2p_dev = NULL;
 	req->p2pmem.access = NVMET_P2PMEM_NONE;
 	req->p2pmem.why = NVMET_P2PMEM_UNDECIDED;
 	req->p2pmem.bounce = NULL;
@@ -105,49 +105,69 @@ static unsigned int max_segments(const struct nvmet_req *req,
  * No segment is longer than the drive and the transport's device take, as nobody
  * would cut it: not the DMA API, nor the RDMA core.
  */
-static bool alloc_from(struct pci_dev *provider, struct nvmet_req *req,
-		       struct request_queue *backend, size_t length)
+static unsigned int max_segment_size(const struct nvmet_req *req,
+				     struct request_queue *backend)
 {
-	unsigned int count, most;
+	return min(queue_max_segment_size(backend), req->p2pmem.max_segment);
+}
 
-	most = min(queue_max_segment_size(backend), req->p2pmem.max_segment);
-	req->sg = pci_p2pmem_alloc_sgl_limits(provider, &count, length,
-					      max_segments(req, backend), most);
+/**
+ * nvmet_p2pmem_alloc_data - allocate memory of its provider for a request's data
+ * @req: the request
+ * @length: bytes of data without metadata
+ *
+ * Context: inside the SRCU section nvmet_p2pmem_srcu, process context.
+ * Return: whether there was enough.
+ */
+bool nvmet_p2pmem_alloc_data(struct nvmet_req *req, size_t length)
+{
+	struct request_queue *backend = bdev_get_queue(req->ns->bdev);
+	unsigned int count;
+
+	req->sg = pci_p2pmem_alloc_sgl_limits(req->p2p_dev, &count, length,
+					      max_segments(req, backend),
+					      max_segment_size(req, backend));
 	if (!req->sg)
 		return false;
+
 	req->sg_cnt = count;
+	return true;
+}
 
-	if (req->metadata_len) {
-		/* The block layer does not cut metadata */
-		count = max_t(unsigned int, 1,
-			      queue_max_integrity_segments(backend));
-		req->metadata_sg = pci_p2pmem_alloc_sgl_limits(provider, &count,
-							       req->metadata_len,
-							       count, most);
-		if (!req->metadata_sg) {
-			pci_p2pmem_free_sgl(provider, req->sg);
-			req->sg = NULL;
-			req->sg_cnt = 0;
-			return false;
-		}
-		req->metadata_sg_cnt = count;
-	}
+/**
+ * nvmet_p2pmem_alloc_metadata - the same for its metadata
+ * @req: the request, which has some
+ *
+ * Context: inside the SRCU section nvmet_p2pmem_srcu, process context.
+ * Return: whether there was enough.
+ */
+bool nvmet_p2pmem_alloc_metadata(struct nvmet_req *req)
+{
+	struct request_queue *backend = bdev_get_queue(req->ns->bdev);
+	unsigned int count, most = max_segment_size(req, backend);
 
+	/* The block layer does not cut metadata */
+	count = max_t(unsigned int, 1, queue_max_integrity_segments(backend));
+	req->metadata_sg = pci_p2pmem_alloc_sgl_limits(req->p2p_dev, &count,
+						       req->metadata_len, count,
+						       most);
+	if (!req->metadata_sg)
+		return false;
+
+	req->metadata_sg_cnt = count;
 	return true;
 }
 
 /**
  * nvmet_p2pmem_alloc - give a request peer-to-peer memory
  * @req: the request
- * @length: bytes of data without metadata
  *
  * Context: process context, may sleep.
  * Return: true if it has some, for metadata too; false if it needs system
  * memory.
  */
-bool nvmet_p2pmem_alloc(struct nvmet_req *req, size_t length)
+bool nvmet_p2pmem_alloc(struct nvmet_req *req)
 {
-	struct request_queue *backend;
 	struct pci_dev *provider;
 	int idx;
 
@@ -165,23 +185,24 @@ bool nvmet_p2pmem_alloc(struct nvmet_req *req, size_t length)
 	}
 
 	/* A stacked disk can have been given a member that does not */
-	backend = bdev_get_queue(req->ns->bdev);
-	if (!blk_queue_pci_p2pdma(backend)) {
+	if (!blk_queue_pci_p2pdma(bdev_get_queue(req->ns->bdev))) {
 		req->p2pmem.why = NVMET_P2PMEM_UNREACHABLE;
 		return false;
 	}
 
 	idx = srcu_read_lock(&nvmet_p2pmem_srcu);
 	provider = nvmet_p2pmem_provider(req);
-	if (provider && alloc_from(provider, req, backend, length))
-		req->p2pmem.provider = provider;
-	else if (provider)
+	if (provider && nvmet_req_alloc_p2pmem_sgls(provider, req)) {
+		req->p2p_dev = NULL;
+		req->sg = NULL;
+		req->sg_cnt = 0;
 		req->p2pmem.why = pci_has_p2pmem(provider) ?
 					  NVMET_P2PMEM_POOL_EMPTY :
 					  NVMET_P2PMEM_NO_PROVIDER;
+	}
 	srcu_read_unlock(&nvmet_p2pmem_srcu, idx);
 
-	return req->p2pmem.provider;
+	return req->p2p_dev;
 }
 
 /**
@@ -194,7 +215,7 @@ bool nvmet_p2pmem_alloc(struct nvmet_req *req, size_t length)
  */
 int nvmet_p2pmem_give_up(struct nvmet_req *req)
 {
-	if (!req->p2pmem.provider)
+	if (!req->p2p_dev)
 		return -EINVAL;
 
 	nvmet_req_free_sgls(req);
@@ -299,7 +320,7 @@ fail:
  */
 bool nvmet_p2pmem_free(struct nvmet_req *req)
 {
-	struct pci_dev *provider = req->p2pmem.provider;
+	struct pci_dev *provider = req->p2p_dev;
 	struct nvmet_p2pmem_bounce *bounce = req->p2pmem.bounce;
 
 	if (!provider)
@@ -316,7 +337,7 @@ bool nvmet_p2pmem_free(struct nvmet_req *req)
 	if (req->metadata_sg)
 		pci_p2pmem_free_sgl(provider, req->metadata_sg);
 	pci_p2pmem_free_sgl(provider, req->sg);
-	req->p2pmem.provider = NULL;
+	req->p2p_dev = NULL;
 	return true;
 }
 
@@ -344,7 +365,7 @@ static void begin_bounce(struct nvmet_req *req)
 	 * What was read from a device that is gone is not what was written.
 	 * It may have gone during the copy, so this is asked afterwards.
 	 */
-	if (!pci_device_is_present(req->p2pmem.provider)) {
+	if (!pci_device_is_present(req->p2p_dev)) {
 		free_bounce(bounce);
 		goto again;
 	}
@@ -374,7 +395,7 @@ static void end_bounce(struct nvmet_req *req)
 				 bounce->metadata_sg, bounce->metadata_sg_cnt,
 				 false);
 		/* What was put into a device that is gone is not what is sent */
-		if (!pci_device_is_present(req->p2pmem.provider))
+		if (!pci_device_is_present(req->p2p_dev))
 			status = BLK_STS_IOERR;
 	}
 	free_bounce(bounce);
@@ -407,7 +428,7 @@ static void bounce_work(struct work_struct *work)
 bool nvmet_p2pmem_io_done(struct nvmet_req *req, blk_status_t status)
 {
 	if (!req->p2pmem.bounce) {
-		if (status != BLK_STS_TARGET || !req->p2pmem.provider)
+		if (status != BLK_STS_TARGET || !req->p2p_dev)
 			return false;
 
 		INIT_WORK(&req->p2pmem.work, bounce_work);

@@ -77,7 +77,7 @@ void nvmet_p2pmem_account(struct nvmet_req *req)
 	if (!req->ns->p2pmem.enabled || req->p2pmem.bounce)
 		return;
 
-	if (req->p2pmem.provider) {
+	if (req->p2p_dev) {
 		count_peer(req, 1);
 		return;
 	}

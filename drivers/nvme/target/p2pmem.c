@@ -547,37 +547,29 @@ void nvmet_p2pmem_ns_disable(struct nvmet_ns *ns)
 }
 
 /**
- * nvmet_p2pmem_ctrl_init - prepare a new controller
- * @ctrl: the controller
+ * nvmet_setup_p2p_ns_map - choose providers for a new controller
+ * @ctrl: the controller, which its subsystem has just come to know, and which is
+ *	looked at whenever providers or routes change from then on
  * @req: the request by which it is being made, of the queue that it will have
+ *
+ * Context: process context, under the subsystem's lock since before anybody
+ * could find the controller.
  */
-void nvmet_p2pmem_ctrl_init(struct nvmet_ctrl *ctrl, struct nvmet_req *req)
+void nvmet_setup_p2p_ns_map(struct nvmet_ctrl *ctrl, struct nvmet_req *req)
 {
 	xa_init(&ctrl->p2pmem.links);
 	ctrl->p2pmem.access = req->p2pmem.client_access;
 	ctrl->p2pmem.client = get_device(function_of(req->p2pmem.client));
-}
-
-/**
- * nvmet_p2pmem_ctrl_start - choose providers for a controller
- * @ctrl: the controller, which its subsystem knows, and which is looked at
- *	whenever providers or routes change from then on
- *
- * Context: process context, under the subsystem's lock.
- */
-void nvmet_p2pmem_ctrl_start(struct nvmet_ctrl *ctrl)
-{
 	make_links(ctrl);
 }
 
 /**
- * nvmet_p2pmem_ctrl_exit - give back what a controller has
+ * nvmet_release_p2p_ns_map - give back what a controller has
  * @ctrl: the controller, which has no queues any more
  *
- * Context: process context, under the subsystem's lock if the subsystem knows
- * the controller.
+ * Context: process context, under the subsystem's lock.
  */
-void nvmet_p2pmem_ctrl_exit(struct nvmet_ctrl *ctrl)
+void nvmet_release_p2p_ns_map(struct nvmet_ctrl *ctrl)
 {
 	struct nvmet_p2pmem_link *link;
 	unsigned long nsid;

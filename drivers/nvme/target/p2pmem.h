@@ -143,7 +143,6 @@ struct nvmet_p2pmem_ctrl {
 
 /**
  * struct nvmet_p2pmem_req - what a request carries
- * @provider: whose memory its data is in, NULL for system memory
  * @access: how the transport gets at that memory
  * @why: why its data is in system memory, if it is known yet
  * @client_access: how the queue's transport gets at peer-to-peer memory
@@ -155,9 +154,10 @@ struct nvmet_p2pmem_ctrl {
  * @status: what the backend said last, for @work
  *
  * The client is that of the queue and is looked at when a controller connects.
+ * Whose memory the data is in is told by p2p_dev of the request itself, which is
+ * NULL for system memory.
  */
 struct nvmet_p2pmem_req {
-	struct pci_dev			*provider;
 	enum nvmet_p2pmem_access	access;
 	enum nvmet_p2pmem_why		why;
 	enum nvmet_p2pmem_access	client_access;
@@ -186,15 +186,16 @@ void nvmet_p2pmem_ns_exit(struct nvmet_ns *ns);
 int nvmet_p2pmem_ns_enable(struct nvmet_ns *ns);
 void nvmet_p2pmem_ns_disable(struct nvmet_ns *ns);
 
-void nvmet_p2pmem_ctrl_init(struct nvmet_ctrl *ctrl, struct nvmet_req *req);
-void nvmet_p2pmem_ctrl_start(struct nvmet_ctrl *ctrl);
-void nvmet_p2pmem_ctrl_exit(struct nvmet_ctrl *ctrl);
+void nvmet_setup_p2p_ns_map(struct nvmet_ctrl *ctrl, struct nvmet_req *req);
+void nvmet_release_p2p_ns_map(struct nvmet_ctrl *ctrl);
 
 void nvmet_p2pmem_req_client(struct nvmet_req *req, struct device *client,
 			     unsigned int max_segment);
 void nvmet_p2pmem_req_cpu(struct nvmet_req *req);
 void nvmet_p2pmem_req_init(struct nvmet_req *req);
-bool nvmet_p2pmem_alloc(struct nvmet_req *req, size_t length);
+bool nvmet_p2pmem_alloc(struct nvmet_req *req);
+bool nvmet_p2pmem_alloc_data(struct nvmet_req *req, size_t length);
+bool nvmet_p2pmem_alloc_metadata(struct nvmet_req *req);
 bool nvmet_p2pmem_free(struct nvmet_req *req);
 int nvmet_p2pmem_give_up(struct nvmet_req *req);
 struct pci_dev *nvmet_p2pmem_provider(struct nvmet_req *req);
@@ -248,16 +249,12 @@ static inline void nvmet_p2pmem_ns_disable(struct nvmet_ns *ns)
 {
 }
 
-static inline void nvmet_p2pmem_ctrl_init(struct nvmet_ctrl *ctrl,
+static inline void nvmet_setup_p2p_ns_map(struct nvmet_ctrl *ctrl,
 					  struct nvmet_req *req)
 {
 }
 
-static inline void nvmet_p2pmem_ctrl_start(struct nvmet_ctrl *ctrl)
-{
-}
-
-static inline void nvmet_p2pmem_ctrl_exit(struct nvmet_ctrl *ctrl)
+static inline void nvmet_release_p2p_ns_map(struct nvmet_ctrl *ctrl)
 {
 }
 
@@ -275,7 +272,17 @@ static inline void nvmet_p2pmem_req_init(struct nvmet_req *req)
 {
 }
 
-static inline bool nvmet_p2pmem_alloc(struct nvmet_req *req, size_t length)
+static inline bool nvmet_p2pmem_alloc(struct nvmet_req *req)
+{
+	return false;
+}
+
+static inline bool nvmet_p2pmem_alloc_data(struct nvmet_req *req, size_t length)
+{
+	return false;
+}
+
+static inline bool nvmet_p2pmem_alloc_metadata(struct nvmet_req *req)
 {
 	return false;
 }

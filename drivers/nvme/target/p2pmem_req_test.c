@@ -202,7 +202,7 @@ static void a_zone_append_is_not_cut(struct kunit *test)
 				      PAGE_SIZE), 2 * STAGE_MAX_SEGMENTS);
 
 	stage_begin(stage, nvme_cmd_zone_append, 2 * most);
-	KUNIT_EXPECT_FALSE(test, nvmet_p2pmem_alloc(&stage->req, 2 * most));
+	KUNIT_EXPECT_FALSE(test, nvmet_p2pmem_alloc(&stage->req));
 	KUNIT_EXPECT_EQ(test, stage->req.p2pmem.why, NVMET_P2PMEM_POOL_EMPTY);
 	nvmet_req_uninit(&stage->req);
 	let_go(near, page);
@@ -230,10 +230,11 @@ static void metadata_goes_along(struct kunit *test)
 	/* Room for one of the two only: both are in system memory then */
 	rest = pci_alloc_p2pmem(near, SZ_2M);
 	KUNIT_ASSERT_NOT_NULL(test, rest);
-	KUNIT_EXPECT_FALSE(test, nvmet_p2pmem_alloc(req, SZ_2M));
+	req->transfer_len = SZ_2M + req->metadata_len;
+	KUNIT_EXPECT_FALSE(test, nvmet_p2pmem_alloc(req));
 	KUNIT_EXPECT_NULL(test, req->sg);
 	pci_free_p2pmem(near, rest, SZ_2M);
-	KUNIT_EXPECT_TRUE(test, nvmet_p2pmem_alloc(req, SZ_2M));
+	KUNIT_EXPECT_TRUE(test, nvmet_p2pmem_alloc(req));
 	KUNIT_EXPECT_TRUE(test, nvmet_p2pmem_free(req));
 	nvmet_req_uninit(req);
 }

@@ -259,7 +259,7 @@ static void disconnect(void *data)
 	struct stage *stage = data;
 
 	mutex_lock(&stage->subsys.lock);
-	nvmet_p2pmem_ctrl_exit(&stage->ctrl);
+	nvmet_release_p2p_ns_map(&stage->ctrl);
 	list_del(&stage->ctrl.subsys_entry);
 	mutex_unlock(&stage->subsys.lock);
 }
@@ -281,10 +281,9 @@ void stage_connect(struct stage *stage, const struct nvmet_fabrics_ops *ops)
 	stage->req.cmd = &stage->cmd;
 	stage->req.cqe = &stage->cqe;
 
-	nvmet_p2pmem_ctrl_init(&stage->ctrl, &stage->req);
 	mutex_lock(&stage->subsys.lock);
 	list_add_tail(&stage->ctrl.subsys_entry, &stage->subsys.ctrls);
-	nvmet_p2pmem_ctrl_start(&stage->ctrl);
+	nvmet_setup_p2p_ns_map(&stage->ctrl, &stage->req);
 	mutex_unlock(&stage->subsys.lock);
 	KUNIT_ASSERT_EQ(stage->test,
 			kunit_add_action_or_reset(stage->test, disconnect,
