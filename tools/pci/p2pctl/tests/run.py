@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 """
-Tests of p2pctl: tests/run PROGRAM [MUTATIONS]
+Tests of p2pctl: tests/run.py PROGRAM [MUTATIONS]
 
 Runs the program on dumps of small machines (machines.py) and checks exit
 status, text, JSON and drawings; on dumps of virtual machines, for which the
