@@ -768,16 +768,18 @@ int p2pdma_buffer_mmap(struct p2pdma_buffer *buffer,
 	if (!(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;
 
+	/*
+	 * Pages with entries of their own, of one size, not in core dumps.
+	 * Large entries save without costing here, so that nobody has to ask.
+	 * This takes the lock of the mapping, which comes first, see faults.
+	 */
+	vm_flags_set(vma, VM_MIXEDMAP | VM_DONTEXPAND | VM_DONTDUMP |
+			  VM_HUGEPAGE);
+
 	guard(mutex)(&buffer->lock);
 	if (buffer->revoked)
 		return -ENODEV;
 
-	/*
-	 * Pages with entries of their own, of one size, not in core dumps.
-	 * Large entries save without costing here, so that nobody has to ask.
-	 */
-	vm_flags_set(vma, VM_MIXEDMAP | VM_DONTEXPAND | VM_DONTDUMP |
-			  VM_HUGEPAGE);
 	vma->vm_page_prot = buffer_pgprot(buffer, vma->vm_page_prot);
 	vma->vm_private_data = buffer;
 	vma->vm_ops = &buffer_vm_ops;
