@@ -311,7 +311,8 @@ static void comes_and_goes_under_load(struct kunit *test)
 {
 	struct fabric *fabric = fabric_create(test, 0, 0);
 	struct mapper *mapper = kunit_kzalloc(test, sizeof(*mapper), GFP_KERNEL);
-	struct p2pdma_provider mem = fabric->provider[0].mem;
+	struct fabric_provider other = fabric->provider[0];
+	struct p2pdma_provider *mem = &other.mem;
 	unsigned int i, before;
 
 	KUNIT_ASSERT_NOT_NULL(test, mapper);
@@ -330,9 +331,9 @@ static void comes_and_goes_under_load(struct kunit *test)
 
 	for (i = 0; i < 20; i++) {
 		before = READ_ONCE(mapper->mapped);
-		KUNIT_ASSERT_EQ(test, p2pdma_provider_register(&mem), 0);
+		KUNIT_ASSERT_EQ(test, p2pdma_provider_register(mem), 0);
 		usleep_range(2000, 3000);
-		p2pdma_provider_unregister(&mem);
+		p2pdma_provider_unregister(mem);
 		while (READ_ONCE(mapper->mapped) == before)
 			usleep_range(1000, 2000);
 	}
