@@ -34,6 +34,15 @@ _BAD = re.compile("|".join((
 # Of an IOMMU.  Some machines are there to show what becomes of them.
 _FAULT = re.compile(r"DMAR: .*fault")
 
+# Reports on code of the base that the series neither touches nor depends on: a line
+# that only they have, near the beginning, and what they are about.
+_FOREIGN = (
+    (re.compile(r"\(&ctrl->reset_lock\).*, at: pciehp_configure_device\+"),
+     "pciehp takes its reset_lock again while it holds the rescan lock; "
+     "lockdep looks at nothing from there on"),
+)
+_FOREIGN_LINES = 6
+
 _PANIC = re.compile(r"Kernel panic - not syncing: (.*)")
 _REPORT_LINES = 25
 
@@ -42,8 +51,25 @@ def judge(text, faults=False):
     """
     The reports in a kernel log: each a list of lines, the offending one first
     and what the kernel printed after it.  faults says that those of an IOMMU
-    are expected.
+    are expected.  What is known of the base is left out, see foreign().
     """
+    return [report for report in _reports(text, faults)
+            if not _foreign(report)]
+
+
+def foreign(text):
+    """What is known of the base and was reported: sentences."""
+    return [sentence for report in _reports(text, True)
+            if (sentence := _foreign(report))]
+
+
+def _foreign(report):
+    return next((sentence for line, sentence in _FOREIGN
+                 if any(line.search(text)
+                        for text in report[:_FOREIGN_LINES])), None)
+
+
+def _reports(text, faults):
     lines = text.replace("\r", "").splitlines()
     reports = []
     position = 0

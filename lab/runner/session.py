@@ -505,7 +505,8 @@ class Session:
             return [Result(name, FAIL, ("the kernel has not said a word",))]
         reports = kernlog.judge(console,
                                 self.machine.iommu.get("faults", False))
-        remarks = [line for report in reports for line in report]
+        remarks = [*(f"not ours: {what}" for what in kernlog.foreign(console)),
+                   *(line for report in reports for line in report)]
         return [Result(name, FAIL if reports else PASS, tuple(remarks))]
 
     def run(self):

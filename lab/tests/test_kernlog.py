@@ -88,6 +88,22 @@ class Judge(unittest.TestCase):
                          "Attempted to kill init!")
         self.assertIsNone(kernlog.panic(HARMLESS[0]))
 
+    def test_foreign(self):
+        """What is known of the base is told and does not fail; no more."""
+        lines = ["[    1.0] WARNING: possible circular locking dependency "
+                 "detected", "[    1.0] 6.12.117 #1 Not tainted",
+                 "[    1.0] -----", "[    1.0] irq/25-pciehp/52 is trying to "
+                 "acquire lock:", "[    1.0] ffff888 (&ctrl->reset_lock)"
+                 "{.+.+}-{3:3}, at: pciehp_configure_device+0x180/0x2c0"]
+        text = "\n".join(lines)
+        self.assertEqual(kernlog.judge(text), [])
+        self.assertEqual(len(kernlog.foreign(text)), 1)
+        other = text.replace("&ctrl->reset_lock", "&buffer->lock")
+        self.assertEqual(len(kernlog.judge(other)), 1)
+        self.assertEqual(kernlog.foreign(other), [])
+        both = "\n".join([*lines, *["[    1.0] more"] * 30, COMPLAINTS[0]])
+        self.assertEqual(len(kernlog.judge(both)), 1)
+
 
 if __name__ == "__main__":
     unittest.main()
