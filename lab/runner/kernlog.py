@@ -34,12 +34,15 @@ _BAD = re.compile("|".join((
 # Of an IOMMU.  Some machines are there to show what becomes of them.
 _FAULT = re.compile(r"DMAR: .*fault")
 
-# Reports on code of the base that the series neither touches nor depends on: a line
-# that only they have, near the beginning, and what they are about.
+# Reports on what the base does, and the series has no part in: a line that only they
+# have, near the beginning, and what they are about.
 _FOREIGN = (
     (re.compile(r"\(&ctrl->reset_lock\).*, at: pciehp_configure_device\+"),
      "pciehp takes its reset_lock again while it holds the rescan lock; "
      "lockdep looks at nothing from there on"),
+    (re.compile(r"\(&q->q_usage_counter.*, at: nvme_start_freeze\+"),
+     "who resets a drive by sysfs returns while nvme has it frozen, which "
+     "lockdep takes for a lock held; it looks at nothing from there on"),
 )
 _FOREIGN_LINES = 6
 

@@ -98,6 +98,13 @@ class Judge(unittest.TestCase):
         text = "\n".join(lines)
         self.assertEqual(kernlog.judge(text), [])
         self.assertEqual(len(kernlog.foreign(text)), 1)
+        frozen = "\n".join([
+            "[    1.0] WARNING: lock held when returning to user space!",
+            "[    1.0] 2 locks held by sh/88:",
+            "[    1.0]  #0: ffff888 (&q->q_usage_counter(io)#2){++++}-{0:0}, "
+            "at: nvme_start_freeze+0xbe/0x130"])
+        self.assertEqual(kernlog.judge(frozen), [])
+        self.assertEqual(len(kernlog.foreign(frozen)), 1)
         other = text.replace("&ctrl->reset_lock", "&buffer->lock")
         self.assertEqual(len(kernlog.judge(other)), 1)
         self.assertEqual(kernlog.foreign(other), [])
