@@ -37,7 +37,7 @@ _FAULT = re.compile(r"DMAR: .*fault")
 # Reports on what the base does, and the series has no part in: a line that only they
 # have, near the beginning, and what they are about.
 _FOREIGN = (
-    (re.compile(r"\(&ctrl->reset_lock\).*, at: pciehp_configure_device\+"),
+    (re.compile(r"\(&ctrl->reset_lock(?:/\d+)?\).*, at: pciehp_configure_device\+"),
      "pciehp takes its reset_lock again while it holds the rescan lock; "
      "lockdep looks at nothing from there on"),
     (re.compile(r"\(&q->q_usage_counter.*, at: nvme_start_freeze\+"),

@@ -93,7 +93,7 @@ class Judge(unittest.TestCase):
         lines = ["[    1.0] WARNING: possible circular locking dependency "
                  "detected", "[    1.0] 6.12.117 #1 Not tainted",
                  "[    1.0] -----", "[    1.0] irq/25-pciehp/52 is trying to "
-                 "acquire lock:", "[    1.0] ffff888 (&ctrl->reset_lock)"
+                 "acquire lock:", "[    1.0] ffff888 (&ctrl->reset_lock/1)"
                  "{.+.+}-{3:3}, at: pciehp_configure_device+0x180/0x2c0"]
         text = "\n".join(lines)
         self.assertEqual(kernlog.judge(text), [])
@@ -105,7 +105,7 @@ class Judge(unittest.TestCase):
             "at: nvme_start_freeze+0xbe/0x130"])
         self.assertEqual(kernlog.judge(frozen), [])
         self.assertEqual(len(kernlog.foreign(frozen)), 1)
-        other = text.replace("&ctrl->reset_lock", "&buffer->lock")
+        other = text.replace("&ctrl->reset_lock/1", "&buffer->lock")
         self.assertEqual(len(kernlog.judge(other)), 1)
         self.assertEqual(kernlog.foreign(other), [])
         both = "\n".join([*lines, *["[    1.0] more"] * 30, COMPLAINTS[0]])
