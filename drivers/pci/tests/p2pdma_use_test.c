@@ -204,7 +204,8 @@ static void expect_bus_address(struct kunit *test, struct scatterlist *sg,
 
 static void maps_to_bus_addresses(struct kunit *test)
 {
-	static const u64 offsets[] = { 0, BUS_OFFSET };
+	/* By the last, no boundary is crossed that was not crossed before */
+	static const u64 offsets[] = { 0, BUS_OFFSET, SZ_8G };
 	static const unsigned int len[MAP_ENTRIES] = {
 		SZ_64K, SZ_4K, 512, SZ_8K,
 	};
