@@ -354,6 +354,24 @@ static bool range_registered(struct pci_p2pdma *p2p, const struct range *range)
 	return false;
 }
 
+/*
+ * Is the BAR where it was when the provider began, and was it there?  What the
+ * DMA mapping code has been told of it is nothing else.
+ */
+static bool range_known(struct pci_p2pdma *p2p, int bar,
+			const struct range *range)
+{
+	const struct p2pdma_provider *mem = &p2p->mem[bar];
+
+	if (mem->owner && range->start >= mem->range.start &&
+	    range->end <= mem->range.end)
+		return true;
+
+	pci_err(p2p->pdev, "BAR %d: %pR has got this address after the device began to provide; not used for peer-to-peer DMA until its driver is bound anew\n",
+		bar, &p2p->pdev->resource[bar]);
+	return false;
+}
+
 static int region_add(struct pci_p2pdma *p2p, int bar, struct range *range,
 		      unsigned int flags)
 {
@@ -528,9 +546,10 @@ EXPORT_SYMBOL_GPL(pcim_p2pdma_provider);
  * Context: process context, may sleep.  The driver must not be unbound
  * meanwhile: its probe is safe, and so are the files that it gives the device.
  * Return: 0; -EINVAL if there is no such memory, not at that alignment, or at an
- * address that does not lead to it; -EBUSY if part of it is registered already;
- * the error of the driver's runtime_resume(); -ENOMEM or another error of
- * memremap_pages(), upon which nothing is left behind.
+ * address that does not lead to it, or that it has got after the device began to
+ * provide; -EBUSY if part of it is registered already; the error of the driver's
+ * runtime_resume(); -ENOMEM or another error of memremap_pages(), upon which
+ * nothing is left behind.
  */
 int pci_p2pdma_add_memory(struct pci_dev *pdev, int bar, size_t size,
 			  u64 offset, unsigned int flags)
@@ -548,6 +567,8 @@ int pci_p2pdma_add_memory(struct pci_dev *pdev, int bar, size_t size,
 	p2p = provider_get_or_create(pdev, &created);
 	if (IS_ERR(p2p))
 		error = PTR_ERR(p2p);
+	else if (!range_known(p2p, bar, &range))
+		error = -EINVAL;
 	else if (range_registered(p2p, &range))
 		error = -EBUSY;
 	else

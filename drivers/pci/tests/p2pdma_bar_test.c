@@ -186,6 +186,27 @@ static void bar_is_taken(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pci_p2pdma_add_resource(mem, 0, 0, 0), 0);
 }
 
+/* A BAR that is assigned, or grows, when the device is a provider already */
+static void bar_comes_late(struct kunit *test)
+{
+	struct pci_kunit_tree *tree = PCI_KUNIT_CREATE(test, bench);
+	struct pci_dev *mem = pci_kunit_bind(tree, "mem");
+	struct resource *parent = mem->resource[2].parent;
+
+	mem->resource[2].parent = NULL;
+	mem->resource[0].end -= SZ_2M;
+	KUNIT_EXPECT_EQ(test, pcim_p2pdma_init(mem), 0);
+	mem->resource[0].end += SZ_2M;
+	mem->resource[2].parent = parent;
+
+	KUNIT_EXPECT_NULL(test, pcim_p2pdma_provider(mem, 2));
+	KUNIT_EXPECT_EQ(test, pci_p2pdma_add_resource(mem, 2, 0, 0), -EINVAL);
+	KUNIT_EXPECT_EQ(test, pci_p2pdma_add_resource(mem, 0, 0, 0), -EINVAL);
+	KUNIT_EXPECT_EQ(test, pci_p2pdma_add_resource(mem, 0, SZ_2M, SZ_2M),
+			-EINVAL);
+	KUNIT_EXPECT_EQ(test, pci_p2pdma_add_resource(mem, 0, SZ_2M, 0), 0);
+}
+
 /* Clients ------------------------------------------------------------------- */
 
 static void expect_resource(struct kunit *test, struct device *dev,
@@ -353,6 +374,7 @@ static struct kunit_case bar_cases[] = {
 	KUNIT_CASE(bars_alone),
 	KUNIT_CASE(memory_after_bars),
 	KUNIT_CASE(bar_is_taken),
+	KUNIT_CASE(bar_comes_late),
 	KUNIT_CASE(resources_and_pages),
 	KUNIT_CASE(follows_access_control),
 	KUNIT_CASE(untrusted_behind_iommu),
