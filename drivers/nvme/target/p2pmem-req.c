@@ -27,6 +27,7 @@
  */
 #include <linux/blkdev.h>
 #include <linux/blk-integrity.h>
+#include <linux/io.h>
 #include <linux/limits.h>
 #include <linux/minmax.h>
 #include <linux/pci-p2pdma.h>
@@ -380,6 +381,18 @@ again:
 	nvmet_req_complete(req, NVME_SC_INTERNAL);
 }
 
+/*
+ * The transport's device reads the memory by a path of its own, on which it may be
+ * there before what the CPU has written, and is under way.  What is read back
+ * comes after that.
+ */
+static void wait_for_writes(struct nvmet_req *req)
+{
+	/* Out of the write-combining buffers, before the read */
+	wmb();
+	readb((__force void __iomem *)sg_virt(req->sg));
+}
+
 static void end_bounce(struct nvmet_req *req)
 {
 	struct nvmet_p2pmem_bounce *bounce = req->p2pmem.bounce;
@@ -394,6 +407,7 @@ static void end_bounce(struct nvmet_req *req)
 			copy_sgl(req->metadata_sg, req->metadata_sg_cnt,
 				 bounce->metadata_sg, bounce->metadata_sg_cnt,
 				 false);
+		wait_for_writes(req);
 		/* What was put into a device that is gone is not what is sent */
 		if (!pci_device_is_present(req->p2p_dev))
 			status = BLK_STS_IOERR;
