@@ -81,8 +81,9 @@ struct p2pdma_clients {
 	struct rcu_head	rcu;
 };
 
-/* On as long as there is a provider */
+/* On as long as there is a provider; modules ask too, md for one */
 DEFINE_STATIC_KEY_FALSE(p2pdma_in_use);
+EXPORT_SYMBOL_GPL(p2pdma_in_use);
 
 DEFINE_STATIC_CALL(dma_map_sg_direct, dma_direct_map_sg);
 DEFINE_STATIC_CALL(dma_unmap_sg_direct, dma_direct_unmap_sg);
