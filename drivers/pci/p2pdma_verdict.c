@@ -330,11 +330,11 @@ kept_verdict(const struct p2pdma_verdict_table *table, struct device *client)
 	return read_slot(table, client_key(to_pci_dev(client)));
 }
 
-static void say_no_pci_client(struct device *client, struct pci_dev *provider)
+static void say_no_client(struct device *client, struct pci_dev *provider,
+			  enum pci_p2pdma_reason reason)
 {
 	dev_warn(client, "peer-to-peer DMA cannot reach %s: %s\n",
-		 pci_name(provider),
-		 pci_p2pdma_reason_text(PCI_P2PDMA_NO_PCI_CLIENT));
+		 pci_name(provider), pci_p2pdma_reason_text(reason));
 }
 
 /*
@@ -351,7 +351,7 @@ static noinline void say_refusal(struct pci_p2pdma *p2p, struct device *client)
 		return;
 
 	if (!dev_is_pci(client)) {
-		say_no_pci_client(client, p2p->pdev);
+		say_no_client(client, p2p->pdev, PCI_P2PDMA_NO_PCI_CLIENT);
 		return;
 	}
 
@@ -394,18 +394,24 @@ pci_p2pdma_route_type(struct pci_p2pdma *p2p, struct device *client)
 	return type;
 }
 
-/* Make the verdict on a client; zero if it is below no function */
+/*
+ * Make the verdict on a client; zero if it is below no function, or one that was
+ * removed.  Who holds a virtual function keeps it, but not its physical function,
+ * which may be gone then.
+ */
 static u64 verdict_anew(struct pci_dev *provider, struct device *client,
 			bool verbose)
 {
 	struct pci_dev *pdev = pci_ancestor(client);
 
-	if (pdev)
+	if (pdev && device_is_registered(&pdev->dev))
 		return make_verdict(rcu_dereference(provider->p2pdma), provider,
 				    pdev, verbose);
 
 	if (verbose && client)
-		say_no_pci_client(client, provider);
+		say_no_client(client, provider,
+			      pdev ? PCI_P2PDMA_PORT_UNREADABLE :
+				     PCI_P2PDMA_NO_PCI_CLIENT);
 
 	return 0;
 }

@@ -47,6 +47,20 @@ static void clients_that_are_not_pci(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pci_p2pdma_distance(mem, host, false), -1);
 }
 
+/* As the NVMe target has one, which keeps a drive open that was unplugged */
+static void clients_that_are_gone(struct kunit *test)
+{
+	struct pci_kunit_tree *tree = p2p_fabric(test);
+	struct pci_dev *mem = pci_kunit_dev(tree, "mem");
+	struct pci_dev *nic = pci_dev_get(pci_kunit_dev(tree, "nic"));
+
+	KUNIT_EXPECT_EQ(test, pci_p2pdma_distance(mem, &nic->dev, false), 4);
+	pci_kunit_remove(tree, "nic");
+	KUNIT_EXPECT_EQ(test, pci_p2pdma_distance(mem, &nic->dev, false), -1);
+	KUNIT_EXPECT_EQ(test, pci_p2pdma_distance(mem, &nic->dev, true), -1);
+	pci_dev_put(nic);
+}
+
 static int sum_of(struct pci_dev *provider, struct device **clients, int count,
 		  bool verbose)
 {
@@ -586,6 +600,7 @@ static void names_are_words(struct kunit *test)
 
 static struct kunit_case p2pdma_ask_cases[] = {
 	KUNIT_CASE(clients_that_are_not_pci),
+	KUNIT_CASE(clients_that_are_gone),
 	KUNIT_CASE(several_clients),
 	KUNIT_CASE(drivers_ask_for_a_route),
 	KUNIT_CASE(prefers_the_nearer_node),
