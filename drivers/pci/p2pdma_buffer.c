@@ -275,8 +275,11 @@ static void zero_some(void __iomem *mem, size_t size)
 	for (i = 0; i < size; i += sizeof(u64))
 		__raw_writeq(0, mem + i);
 
-	/* Out of the write-combining buffers, before the read */
-	wmb();
+	/*
+	 * Out of the write-combining buffers, before the read: a barrier for writes
+	 * alone would let the read overtake them.
+	 */
+	mb();
 	__raw_readq(mem + size - sizeof(u64));
 }
 

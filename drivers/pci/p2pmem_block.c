@@ -87,8 +87,8 @@ static void copy(struct p2pmem_block *block, struct bio_vec *part,
 /* All that was written before has arrived at the device after this */
 static void flush(struct p2pmem_block *block)
 {
-	/* What the processor is still combining first */
-	wmb();
+	/* What the processor is still combining first, which the read may overtake */
+	mb();
 	ioread8(block->memory);
 }
 

@@ -389,7 +389,7 @@ again:
 static void wait_for_writes(struct nvmet_req *req)
 {
 	/* Out of the write-combining buffers, before the read */
-	wmb();
+	mb();
 	readb((__force void __iomem *)sg_virt(req->sg));
 }
 
