@@ -113,6 +113,11 @@ static void submit_bio_here(struct bio *bio)
 		cond_resched();
 	}
 
+	if (write) {
+		/* A flush on another processor empties the buffers of that one */
+		wmb();
+	}
+
 	if (bio->bi_opf & REQ_FUA)
 		flush(block);
 
