@@ -399,6 +399,23 @@ static void pinned_pages_come_home_later(struct kunit *test)
 	expect_whole(test, mem);
 }
 
+/* Neither the first nor the last of what is unmapped, which are always looked at */
+static void pinned_in_the_middle(struct kunit *test)
+{
+	struct pci_kunit_tree *tree = PCI_KUNIT_CREATE(test, bench);
+	struct pci_dev *mem = make_provider(test, tree);
+	unsigned long addr = map_alone(test, mem, SZ_4M);
+	struct page *page;
+
+	KUNIT_ASSERT_EQ(test, pin(addr + SZ_1M, 1, &page), 1);
+	unmap(addr, SZ_4M);
+	KUNIT_EXPECT_EQ(test, available(mem), ALL - PAGE_SIZE);
+	KUNIT_EXPECT_NULL(test, pci_alloc_p2pmem(mem, ALL));
+	unpin_user_page(page);
+	KUNIT_EXPECT_EQ(test, page_ref_count(page), 1);
+	expect_whole(test, mem);
+}
+
 /* Every other page is somebody else's: no two neighbours, nothing large */
 static void mapped_from_fragments(struct kunit *test)
 {
@@ -880,6 +897,7 @@ static struct kunit_case p2pdma_buffer_cases[] = {
 	KUNIT_CASE(unmapped_piece_by_piece),
 	KUNIT_CASE(goes_back_with_the_last_mapping),
 	KUNIT_CASE(pinned_pages_come_home_later),
+	KUNIT_CASE(pinned_in_the_middle),
 	KUNIT_CASE(mapped_from_fragments),
 	KUNIT_CASE(large_where_there_is_room),
 	KUNIT_CASE(never_cached),
