@@ -253,11 +253,22 @@ has_back()
 	[ "$(free "$1")" = "$2" ]
 }
 
+# is_left: nothing is done to the drive for a second. A disk that has just come is
+# looked at for partitions, which a watch that begins meanwhile would half count.
+is_left()
+{
+	left_stat=/sys/block/$(basename "$(drive "$DESTINATION")")/stat
+	left_before=$(cat "$left_stat")
+	sleep 1
+	[ "$(cat "$left_stat")" = "$left_before" ]
+}
+
 # watch LABEL VIA / unwatch LABEL: what the drive DESTINATION does in between goes to
 # the ledger, and has to go through memory of VIA, a provider or "system", or with
 # "+system" through either.
 watch()
 {
+	wait_until is_left
 	lab_ask "watch label=$1 drive=$DESTINATION via=$2"
 	peer_before=$(peer_bytes)
 	system_before=$(counted system_bytes)
