@@ -83,12 +83,7 @@ struct pci_kunit_tree *bench_tree(struct kunit *test)
 struct pci_kunit_tree *bench_tree_of(struct kunit *test, u16 device,
 				     u64 bus_offset)
 {
-	struct pci_kunit_node *nodes;
-
-	nodes = p2p_copy_nodes(test, bench, ARRAY_SIZE(bench));
-	nodes[0].device = device;
-	nodes[0].bus_offset = bus_offset;
-	return pci_kunit_create(test, nodes, ARRAY_SIZE(bench));
+	return p2p_tree_of(test, bench, ARRAY_SIZE(bench), device, bus_offset);
 }
 
 /* A bound device all of whose BAR 0 is registered and published */

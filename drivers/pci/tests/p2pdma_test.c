@@ -118,6 +118,18 @@ struct pci_kunit_node *p2p_copy_nodes(struct kunit *test,
 	return copy;
 }
 
+/* A declared tree below another host bridge, which is the first of its nodes */
+struct pci_kunit_tree *p2p_tree_of(struct kunit *test,
+				   const struct pci_kunit_node *declared,
+				   size_t count, u16 device, u64 bus_offset)
+{
+	struct pci_kunit_node *nodes = p2p_copy_nodes(test, declared, count);
+
+	nodes[0].device = device;
+	nodes[0].bus_offset = bus_offset;
+	return pci_kunit_create(test, nodes, count);
+}
+
 /* The fabric */
 struct pci_kunit_tree *p2p_fabric(struct kunit *test)
 {
@@ -128,12 +140,8 @@ struct pci_kunit_tree *p2p_fabric(struct kunit *test)
 struct pci_kunit_tree *p2p_fabric_of(struct kunit *test, u16 device,
 				     u64 bus_offset)
 {
-	struct pci_kunit_node *nodes;
-
-	nodes = p2p_copy_nodes(test, fabric, ARRAY_SIZE(fabric));
-	nodes[0].device = device;
-	nodes[0].bus_offset = bus_offset;
-	return pci_kunit_create(test, nodes, ARRAY_SIZE(fabric));
+	return p2p_tree_of(test, fabric, ARRAY_SIZE(fabric), device,
+			   bus_offset);
 }
 
 static void expect_port(struct kunit *test, const struct pci_dev *port,

@@ -49,6 +49,9 @@ struct vfsmount;
 struct pci_kunit_node *p2p_copy_nodes(struct kunit *test,
 				      const struct pci_kunit_node *nodes,
 				      size_t count);
+struct pci_kunit_tree *p2p_tree_of(struct kunit *test,
+				   const struct pci_kunit_node *declared,
+				   size_t count, u16 device, u64 bus_offset);
 struct pci_kunit_tree *p2p_fabric(struct kunit *test);
 struct pci_kunit_tree *p2p_fabric_of(struct kunit *test, u16 device,
 				     u64 bus_offset);
