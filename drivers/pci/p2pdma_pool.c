@@ -217,7 +217,7 @@ void p2pdma_pool_list_front(struct p2pdma_pool *pool,
 {
 	p2pdma_front_list(&pool->fronts, front);
 	/* p2pdma_pool_kill() may have been there between */
-	if (READ_ONCE(pool->dead))
+	if (p2pdma_pool_dead(pool))
 		p2pdma_pool_drain(pool);
 }
 
