@@ -253,14 +253,19 @@ has_back()
 	[ "$(free "$1")" = "$2" ]
 }
 
+# drive_stat: what the block layer has counted of the drive DESTINATION.
+drive_stat()
+{
+	cat "/sys/block/$(basename "$(drive "$DESTINATION")")/stat"
+}
+
 # is_left: nothing is done to the drive for a second. A disk that has just come is
 # looked at for partitions, which a watch that begins meanwhile would half count.
 is_left()
 {
-	left_stat=/sys/block/$(basename "$(drive "$DESTINATION")")/stat
-	left_before=$(cat "$left_stat")
+	left_before=$(drive_stat)
 	sleep 1
-	[ "$(cat "$left_stat")" = "$left_before" ]
+	[ "$(drive_stat)" = "$left_before" ]
 }
 
 # watch LABEL VIA / unwatch LABEL: what the drive DESTINATION does in between goes to
