@@ -33,10 +33,10 @@
  * other means.
  *
  * Cost: without any provider, the entry points call what handles ordinary
- * memory directly (static calls), and a static key keeps the rest away.  With
- * providers, a segment of ordinary memory is told by the zone of its page.  A
- * verdict that is known costs a load each of the provider's table, of two
- * generations, and of a slot.
+ * memory directly (static calls, where the architecture has them), and a static
+ * key keeps the rest away.  With providers, a segment of ordinary memory is told
+ * by the zone of its page.  A verdict that is known costs a load each of the
+ * provider's table, of two generations, and of a slot.
  *
  * Verdicts are kept in a table for each provider, of one word a client: its
  * address, and the type in the low bits, read and written as a whole.  A client

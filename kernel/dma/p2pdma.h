@@ -3,8 +3,9 @@
  * How the entry points of the DMA mapping code get at peer-to-peer DMA.
  *
  * As long as there is no provider, the calls below are direct calls of the
- * functions that know of ordinary memory alone, and cost not one instruction.
- * The first provider redirects them to kernel/dma/p2pdma.c.
+ * functions that know of ordinary memory alone, and cost not one instruction;
+ * on architectures without static calls they go through a pointer.  The first
+ * provider redirects them to kernel/dma/p2pdma.c.
  */
 #ifndef _KERNEL_DMA_P2PDMA_H
 #define _KERNEL_DMA_P2PDMA_H
