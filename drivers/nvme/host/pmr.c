@@ -30,6 +30,9 @@
  * What must never happen: memory handed out before the controller says that it
  * is ready.
  */
+#include <kunit/static_stub.h>
+#include <kunit/visibility.h>
+
 #include <linux/bitfield.h>
 #include <linux/delay.h>
 #include <linux/io.h>
@@ -88,6 +91,19 @@ struct nvme_pmr {
 	bool			used;
 };
 
+/* All registers are read and written by these two, which a test may stand in for */
+VISIBLE_IF_KUNIT u32 nvme_pmr_read(struct nvme_pmr *pmr, u32 reg)
+{
+	KUNIT_STATIC_STUB_REDIRECT(nvme_pmr_read, pmr, reg);
+	return readl(pmr->regs + reg);
+}
+
+VISIBLE_IF_KUNIT void nvme_pmr_write(struct nvme_pmr *pmr, u32 reg, u32 value)
+{
+	KUNIT_STATIC_STUB_REDIRECT(nvme_pmr_write, pmr, reg, value);
+	writel(value, pmr->regs + reg);
+}
+
 /* Time that the controller may take to become ready, in jiffies */
 static unsigned long time_limit(u32 cap)
 {
@@ -107,15 +123,15 @@ static bool switch_on(struct nvme_pmr *pmr)
 	/* By which commands of the host name the region */
 	if (pmr->cap & PMRCAP_CMSS) {
 		base = pci_bus_address(pmr->pdev, pmr->bar) & PMRMSC_CBA;
-		writel(upper_32_bits(base), pmr->regs + REG_PMRMSCU);
-		writel(lower_32_bits(base) | PMRMSC_CMSE,
-		       pmr->regs + REG_PMRMSCL);
+		nvme_pmr_write(pmr, REG_PMRMSCU, upper_32_bits(base));
+		nvme_pmr_write(pmr, REG_PMRMSCL,
+			       lower_32_bits(base) | PMRMSC_CMSE);
 	}
 
-	writel(PMRCTL_EN, pmr->regs + NVME_REG_PMRCTL);
+	nvme_pmr_write(pmr, NVME_REG_PMRCTL, PMRCTL_EN);
 	deadline = jiffies + time_limit(pmr->cap);
 	for (;;) {
-		status = readl(pmr->regs + NVME_REG_PMRSTS);
+		status = nvme_pmr_read(pmr, NVME_REG_PMRSTS);
 		/* It may ask for hours, in which it may be unplugged */
 		if (!(status & PMRSTS_NRDY) || PCI_POSSIBLE_ERROR(status) ||
 		    time_after(jiffies, deadline))
@@ -132,7 +148,7 @@ static bool switch_on(struct nvme_pmr *pmr)
 		 PCI_POSSIBLE_ERROR(status) ? "the controller is gone" :
 		 status & PMRSTS_NRDY ? "it did not become ready in time" :
 		 "it is not healthy, check the drive");
-	writel(0, pmr->regs + NVME_REG_PMRCTL);
+	nvme_pmr_write(pmr, NVME_REG_PMRCTL, 0);
 	return false;
 }
 
@@ -149,7 +165,7 @@ static bool usable(struct pci_dev *pdev, int bar)
 static void barrier_read(struct nvme_pmr *pmr)
 {
 	if (pmr->cap & PMRCAP_WBM_STATUS)
-		readl(pmr->regs + NVME_REG_PMRSTS);
+		nvme_pmr_read(pmr, NVME_REG_PMRSTS);
 	else if (pmr->vaddr)
 		readl(pmr->vaddr);
 }
@@ -161,7 +177,7 @@ static void pmr_release(void *data)
 
 	if (pmr->used) {
 		barrier_read(pmr);
-		writel(0, pmr->regs + NVME_REG_PMRCTL);
+		nvme_pmr_write(pmr, NVME_REG_PMRCTL, 0);
 	}
 	if (pmr->vaddr)
 		iounmap(pmr->vaddr);
@@ -195,7 +211,7 @@ struct nvme_pmr *nvme_pmr_find(struct nvme_ctrl *ctrl, struct pci_dev *pdev)
 	if (!pmr->regs)
 		return NULL;
 
-	pmr->cap = readl(pmr->regs + NVME_REG_PMRCAP);
+	pmr->cap = nvme_pmr_read(pmr, NVME_REG_PMRCAP);
 	bar = FIELD_GET(PMRCAP_BIR, pmr->cap);
 	if (usable(pdev, bar)) {
 		pmr->bar = bar;
@@ -228,21 +244,21 @@ static void publish(struct nvme_pmr *pmr, bool on)
  */
 void nvme_pmr_enable(struct nvme_pmr *pmr, bool alone)
 {
-	if (!pmr || !pmr->bar || !alone)
+	if (!pmr || !pmr->bar)
 		return;
 
 	if (pmr->used) {
 		/* What is not there any more must not be handed out */
-		if (!(readl(pmr->regs + NVME_REG_PMRCTL) & PMRCTL_EN))
+		if (!(nvme_pmr_read(pmr, NVME_REG_PMRCTL) & PMRCTL_EN))
 			publish(pmr, switch_on(pmr));
 		return;
 	}
 
-	if (!switch_on(pmr))
+	if (!alone || !switch_on(pmr))
 		return;
 
 	if (pci_p2pdma_add_resource(pmr->pdev, pmr->bar, 0, 0)) {
-		writel(0, pmr->regs + NVME_REG_PMRCTL);
+		nvme_pmr_write(pmr, NVME_REG_PMRCTL, 0);
 		return;
 	}
 
