@@ -27,8 +27,10 @@
  */
 #include <linux/blkdev.h>
 #include <linux/blk-integrity.h>
+#include <linux/export.h>
 #include <linux/io.h>
 #include <linux/limits.h>
+#include <linux/memremap.h>
 #include <linux/minmax.h>
 #include <linux/pci-p2pdma.h>
 #include <linux/scatterlist.h>
@@ -51,6 +53,7 @@ void nvmet_p2pmem_req_client(struct nvmet_req *req, struct device *client,
 	req->p2pmem.client = client;
 	req->p2pmem.max_segment = max_segment;
 }
+EXPORT_SYMBOL_GPL(nvmet_p2pmem_req_client);
 
 /**
  * nvmet_p2pmem_req_cpu - the transport can copy to and from peer-to-peer memory
@@ -61,6 +64,7 @@ void nvmet_p2pmem_req_cpu(struct nvmet_req *req)
 	req->p2pmem.client_access = NVMET_P2PMEM_CPU;
 	req->p2pmem.max_segment = UINT_MAX;
 }
+EXPORT_SYMBOL_GPL(nvmet_p2pmem_req_cpu);
 
 /**
  * nvmet_p2pmem_req_init - forget what a request carries from its last use
@@ -135,6 +139,18 @@ bool nvmet_p2pmem_alloc_data(struct nvmet_req *req, size_t length)
 	return true;
 }
 
+static bool same_pagemap(struct scatterlist *sgl)
+{
+	const struct dev_pagemap *pgmap = sg_page(sgl)->pgmap;
+	struct scatterlist *sg;
+
+	for (sg = sg_next(sgl); sg; sg = sg_next(sg))
+		if (sg_page(sg)->pgmap != pgmap)
+			return false;
+
+	return true;
+}
+
 /**
  * nvmet_p2pmem_alloc_metadata - the same for its metadata
  * @req: the request, which has some
@@ -154,6 +170,13 @@ bool nvmet_p2pmem_alloc_metadata(struct nvmet_req *req)
 						       most);
 	if (!req->metadata_sg)
 		return false;
+
+	/* Nor does a bio take metadata of two resources of a provider */
+	if (!same_pagemap(req->metadata_sg)) {
+		pci_p2pmem_free_sgl(req->p2p_dev, req->metadata_sg);
+		req->metadata_sg = NULL;
+		return false;
+	}
 
 	req->metadata_sg_cnt = count;
 	return true;
@@ -223,6 +246,7 @@ int nvmet_p2pmem_give_up(struct nvmet_req *req)
 	req->p2pmem.why = NVMET_P2PMEM_REFUSED;
 	return nvmet_req_alloc_system_sgls(req);
 }
+EXPORT_SYMBOL_GPL(nvmet_p2pmem_give_up);
 
 /**
  * struct nvmet_p2pmem_bounce - second buffer of a request

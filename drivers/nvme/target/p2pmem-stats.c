@@ -16,6 +16,7 @@
 #include <linux/cleanup.h>
 #include <linux/pci.h>
 #include <linux/percpu.h>
+#include <linux/sizes.h>
 #include <linux/srcu.h>
 #include <linux/sysfs.h>
 
@@ -117,6 +118,10 @@ ssize_t nvmet_p2pmem_providers_show(struct nvmet_ns *ns, char *page)
 		link = xa_load(&ctrl->p2pmem.links, ns->nsid);
 		if (!link)
 			continue;
+
+		/* Of larger pages, too, configfs takes no more; a line is shorter */
+		if (len > SZ_4K - 64)
+			break;
 
 		if (link->choice.provider)
 			len += sysfs_emit_at(page, len, "%u %s %s\n",

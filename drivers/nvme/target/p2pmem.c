@@ -161,8 +161,9 @@ static int add_client(struct nvmet_p2pmem_clients *clients,
 {
 	struct device **dev;
 
+	/* Called by disk_iterate_members(), where nobody may wait for I/O */
 	dev = krealloc_array(clients->dev, clients->nr + 1, sizeof(*dev),
-			     GFP_KERNEL);
+			     GFP_NOIO);
 	if (!dev)
 		return -ENOMEM;
 
@@ -206,13 +207,18 @@ static int get_clients(struct nvmet_p2pmem_clients *clients,
 static void find_wanted_again(struct nvmet_ns *ns)
 {
 	struct pci_dev *old = ns->p2pmem.wanted, *now;
+	struct device *dev;
 
 	if (!old || pci_has_p2pmem(old))
 		return;
 
-	now = pci_get_domain_bus_and_slot(pci_domain_nr(old->bus),
-					  old->bus->number, old->devfn);
-	if (now && now != old && pci_has_p2pmem(now))
+	/* By its name: the domain is told by the host bridge, which may be gone */
+	dev = bus_find_device_by_name(&pci_bus_type, NULL, pci_name(old));
+	if (!dev)
+		return;
+
+	now = to_pci_dev(dev);
+	if (now != old && pci_has_p2pmem(now))
 		swap(ns->p2pmem.wanted, now);
 	pci_dev_put(now);
 }

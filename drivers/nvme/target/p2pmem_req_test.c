@@ -14,8 +14,16 @@
 #include <linux/pci-p2pdma.h>
 #include <linux/scatterlist.h>
 #include <linux/sizes.h>
+#include <linux/workqueue.h>
 
+#include "../../pci/tests/p2pdma_fault.h"
 #include "p2pmem_stage.h"
+
+#define PATIENCE	(60 * HZ)
+
+/* Allocations for a second buffer of two pages and metadata, and more than that */
+#define BOUNCE_FAULTS	6
+#define MOST_FAULTS	50
 
 static void requests_use_the_provider(struct kunit *test)
 {
@@ -239,6 +247,47 @@ static void metadata_goes_along(struct kunit *test)
 	nvmet_req_uninit(req);
 }
 
+/* A bio takes data of two resources of a provider apart, and metadata not at all */
+static void metadata_is_of_one_resource(struct kunit *test)
+{
+	struct stage *stage = stage_make(test);
+	struct pci_dev *near = pci_kunit_bind(stage->tree, "near");
+	struct nvmet_req *req = &stage->req;
+	void *first, *second;
+
+	if (!IS_ENABLED(CONFIG_BLK_DEV_INTEGRITY))
+		kunit_skip(test, "needs CONFIG_BLK_DEV_INTEGRITY");
+
+	KUNIT_ASSERT_EQ(test, pci_p2pdma_add_resource(near, 0, SZ_2M, 0), 0);
+	KUNIT_ASSERT_EQ(test, pci_p2pdma_add_resource(near, 0, SZ_2M, SZ_2M),
+			0);
+	pci_p2pmem_publish(near, true);
+	stage->disk->queue->limits.max_integrity_segments = 2;
+	KUNIT_ASSERT_EQ(test, stage_enable(stage, "1"), 0);
+	stage_connect_nic(stage);
+
+	/* Leaves two pages of one, of which the data takes one, and one of the other */
+	first = pci_alloc_p2pmem(near, SZ_2M - 2 * PAGE_SIZE);
+	second = pci_alloc_p2pmem(near, SZ_2M - PAGE_SIZE);
+	KUNIT_EXPECT_NOT_NULL(test, first);
+	KUNIT_EXPECT_NOT_NULL(test, second);
+	stage_begin(stage, nvme_cmd_write, PAGE_SIZE);
+	req->metadata_len = 2 * PAGE_SIZE;
+	req->transfer_len += req->metadata_len;
+	KUNIT_EXPECT_FALSE(test, nvmet_p2pmem_alloc(req));
+	KUNIT_EXPECT_EQ(test, req->p2pmem.why, NVMET_P2PMEM_POOL_EMPTY);
+	KUNIT_EXPECT_NULL(test, req->metadata_sg);
+
+	/* It need not be the resource that the data is of */
+	if (second)
+		pci_free_p2pmem(near, second, SZ_2M - PAGE_SIZE);
+	KUNIT_EXPECT_TRUE(test, nvmet_p2pmem_alloc(req));
+	KUNIT_EXPECT_TRUE(test, nvmet_p2pmem_free(req));
+	nvmet_req_uninit(req);
+	if (first)
+		pci_free_p2pmem(near, first, SZ_2M - 2 * PAGE_SIZE);
+}
+
 static void some_requests_are_not_eligible(struct kunit *test)
 {
 	struct stage *stage = stage_make(test);
@@ -441,15 +490,128 @@ static void expect_all_free(struct stage *stage, const char *name, size_t size)
 		pci_free_p2pmem(pdev, all, size);
 }
 
-static void disable(struct stage *stage)
+/* Somebody who is before a request in the queue, and takes his time */
+struct dawdler {
+	struct work_struct	work;
+	struct completion	go;
+};
+
+static void dawdle(struct work_struct *work)
 {
-	mutex_lock(&stage->subsys.lock);
-	stage->ns->enabled = false;
-	nvmet_p2pmem_ns_disable(stage->ns);
-	mutex_unlock(&stage->subsys.lock);
+	wait_for_completion(&container_of(work, struct dawdler, work)->go);
 }
 
-/* As nvmet_ns_disable() does, which then waits for the request */
+/*
+ * The backend was refused the request's memory, and what a worker would do about
+ * it is done here: only the allocations of this task can be made to fail.
+ * Returns whether the n-th one has.
+ */
+static bool refuse_here(struct stage *stage, unsigned int n)
+{
+	struct work_struct *work = &stage->req.p2pmem.work;
+	struct workqueue_struct *before = nvmet_wq, *queue;
+	struct dawdler dawdler;
+	bool hit;
+
+	queue = alloc_ordered_workqueue("p2pmem_req_test", 0);
+	KUNIT_ASSERT_NOT_NULL(stage->test, queue);
+	init_completion(&dawdler.go);
+	INIT_WORK_ONSTACK(&dawdler.work, dawdle);
+	queue_work(queue, &dawdler.work);
+
+	nvmet_wq = queue;
+	KUNIT_EXPECT_TRUE(stage->test, nvmet_p2pmem_io_done(&stage->req,
+							    BLK_STS_TARGET));
+	nvmet_wq = before;
+	KUNIT_EXPECT_TRUE(stage->test, cancel_work_sync(work));
+	complete(&dawdler.go);
+	destroy_workqueue(queue);
+	destroy_work_on_stack(&dawdler.work);
+
+	fault_set_nth(n);
+	work->func(work);
+	hit = !fault_get_nth();
+	fault_set_nth(0);
+	return hit;
+}
+
+/* As a drive does with system memory */
+static void succeed(struct nvmet_req *req)
+{
+	nvmet_p2pmem_io_done(req, BLK_STS_OK);
+}
+
+/* Returns false if no n-th allocation is made */
+static bool bounce_fails(struct stage *stage, u8 opcode, unsigned int n,
+			 unsigned int *failures)
+{
+	struct nvmet_req *req = &stage->req;
+	struct kunit *test = stage->test;
+	u16 status;
+	bool hit;
+
+	stage_begin(stage, opcode, 2 * PAGE_SIZE);
+	req->metadata_len = 64;
+	req->transfer_len += 64;
+	KUNIT_ASSERT_EQ(test, nvmet_req_alloc_sgls(req), 0);
+	KUNIT_EXPECT_TRUE(test, is_pci_p2pdma_page(sg_page(req->sg)));
+	nvmet_p2pmem_account(req);
+	req->execute = succeed;
+
+	hit = refuse_here(stage, n);
+	KUNIT_ASSERT_NE(test, 0UL,
+			wait_for_completion_timeout(&stage->responded,
+						    PATIENCE));
+	status = le16_to_cpu(stage->cqe.status) >> 1;
+	if (status != NVME_SC_SUCCESS) {
+		++*failures;
+		KUNIT_EXPECT_TRUE_MSG(test, hit, "fails without a fault");
+		/* The initiator is to try again */
+		KUNIT_EXPECT_EQ_MSG(test, status & ~NVME_STATUS_MORE,
+				    NVME_SC_INTERNAL, "fault %u", n);
+	}
+	KUNIT_EXPECT_NULL(test, req->p2pmem.bounce);
+	nvmet_req_free_sgls(req);
+	expect_all_free(stage, "near", SZ_4M);
+	return hit;
+}
+
+/* Each allocation of the second buffer fails in turn */
+static void drive_is_refused_when_memory_is_short(struct kunit *test)
+{
+	static const u8 opcodes[] = { nvme_cmd_read, nvme_cmd_write };
+	unsigned int i, n, failures, all = 0, requests = 0;
+	struct stage *stage;
+	bool hit;
+
+	if (!IS_ENABLED(CONFIG_PCI_P2PDMA_KUNIT_TEST))
+		kunit_skip(test, "needs CONFIG_PCI_P2PDMA_KUNIT_TEST");
+	fault_prepare(test);
+	stage = stage_make(test);
+	stage_provide(stage, "near");
+	KUNIT_ASSERT_EQ(test, stage_enable(stage, "1"), 0);
+	stage_connect_nic(stage);
+
+	for (i = 0; i < ARRAY_SIZE(opcodes); i++) {
+		n = 0;
+		failures = 0;
+		do {
+			hit = bounce_fails(stage, opcodes[i], ++n, &failures);
+		} while (hit && n < MOST_FAULTS);
+		KUNIT_EXPECT_FALSE(test, hit);
+		/* Some do no harm: the allocator, too, allocates, now and then */
+		KUNIT_EXPECT_GE(test, n - 1, BOUNCE_FAULTS);
+		KUNIT_EXPECT_GT(test, failures, 0);
+		all += failures;
+		requests += n;
+	}
+
+	/* What ended before it had a second buffer did not use system memory */
+	KUNIT_EXPECT_EQ(test, stage_counted(stage, "dma_requests"), all);
+	KUNIT_EXPECT_EQ(test, stage_counted(stage, "system_refused"),
+			requests - all);
+}
+
 static void namespace_goes_during_a_request(struct kunit *test)
 {
 	struct stage *stage = stage_make(test);
@@ -460,8 +622,14 @@ static void namespace_goes_during_a_request(struct kunit *test)
 	stage_begin(stage, nvme_cmd_write, SZ_64K);
 	KUNIT_ASSERT_EQ(test, nvmet_req_alloc_sgls(&stage->req), 0);
 	KUNIT_EXPECT_TRUE(test, is_pci_p2pdma_page(sg_page(stage->req.sg)));
-	disable(stage);
+	stage_disable(stage);
 	KUNIT_EXPECT_STREQ(test, stage_providers(stage), "");
+
+	/* A change of the providers does not bring it back */
+	stage_provide(stage, "far");
+	flush_work(&stage->subsys.p2pmem.work);
+	KUNIT_EXPECT_STREQ(test, stage_providers(stage), "");
+
 	KUNIT_EXPECT_EQ(test, stage_run(stage), NVME_SC_SUCCESS);
 	KUNIT_EXPECT_TRUE(test, stage->peer[0]);
 	nvmet_req_free_sgls(&stage->req);
@@ -470,7 +638,7 @@ static void namespace_goes_during_a_request(struct kunit *test)
 	/* Another setting, and as it was */
 	KUNIT_ASSERT_EQ(test, stage_enable(stage, "0"), 0);
 	KUNIT_EXPECT_FALSE(test, stage_read(stage));
-	disable(stage);
+	stage_disable(stage);
 	KUNIT_ASSERT_EQ(test, stage_enable(stage, "1"), 0);
 	stage_expect(stage, "near", "dma");
 	KUNIT_EXPECT_TRUE(test, stage_read(stage));
@@ -486,7 +654,7 @@ static void namespace_goes_during_a_bounce(struct kunit *test)
 	stage_connect_nic(stage);
 	stage_begin(stage, nvme_cmd_read, SZ_64K);
 	KUNIT_ASSERT_EQ(test, nvmet_req_alloc_sgls(&stage->req), 0);
-	disable(stage);
+	stage_disable(stage);
 	stage->answers[0] = BLK_STS_TARGET;
 	KUNIT_EXPECT_EQ(test, stage_run(stage), NVME_SC_SUCCESS);
 	KUNIT_EXPECT_EQ(test, stage->bios, 2);
@@ -572,6 +740,7 @@ static struct kunit_case nvmet_p2pmem_req_cases[] = {
 	KUNIT_CASE(segments_suit_nobody),
 	KUNIT_CASE(a_zone_append_is_not_cut),
 	KUNIT_CASE(metadata_goes_along),
+	KUNIT_CASE(metadata_is_of_one_resource),
 	KUNIT_CASE(some_requests_are_not_eligible),
 	KUNIT_CASE(namespace_goes_during_a_request),
 	KUNIT_CASE(namespace_goes_during_a_bounce),
@@ -582,6 +751,7 @@ static struct kunit_case nvmet_p2pmem_req_cases[] = {
 	KUNIT_CASE(drive_has_an_error),
 	KUNIT_CASE(drive_is_refused_and_provider_gone),
 	KUNIT_CASE(second_buffer_is_not_used),
+	KUNIT_CASE(drive_is_refused_when_memory_is_short),
 	KUNIT_CASE(stage_expect_no_complaints),
 	{}
 };

@@ -12,12 +12,10 @@
  *
  * What must never happen: a case that passes although the kernel complained.
  */
-#include <linux/debug_locks.h>
 #include <linux/delay.h>
 #include <linux/irqflags.h>
 #include <linux/limits.h>
 #include <linux/memremap.h>
-#include <linux/panic.h>
 #include <linux/pci-p2pdma.h>
 #include <linux/processor.h>
 #include <linux/scatterlist.h>
@@ -166,15 +164,11 @@ static void end_subsys(void *data)
 static void end_ns(void *data)
 {
 	struct stage *stage = data;
-	struct nvmet_ns *ns = stage->ns;
 
-	mutex_lock(&stage->subsys.lock);
-	nvmet_p2pmem_ns_disable(ns);
-	xa_erase(&stage->subsys.namespaces, ns->nsid);
-	mutex_unlock(&stage->subsys.lock);
-	percpu_ref_exit(&ns->ref);
+	stage_disable(stage);
+	percpu_ref_exit(&stage->ns->ref);
 	percpu_ref_exit(&stage->sq.ref);
-	nvmet_p2pmem_ns_exit(ns);
+	nvmet_p2pmem_ns_exit(stage->ns);
 }
 
 /**
@@ -214,8 +208,6 @@ struct stage *stage_make_on(struct kunit *test, blk_features_t features)
 					      GFP_KERNEL), 0);
 	KUNIT_ASSERT_EQ(test, percpu_ref_init(&stage->sq.ref, ref_released, 0,
 					      GFP_KERNEL), 0);
-	KUNIT_ASSERT_EQ(test, xa_err(xa_store(&stage->subsys.namespaces, 1, ns,
-					      GFP_KERNEL)), 0);
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, end_ns, stage),
 			0);
 	init_completion(&stage->responded);
@@ -242,16 +234,38 @@ struct stage *stage_make(struct kunit *test)
  */
 int stage_enable(struct stage *stage, const char *setting)
 {
-	int error = nvmet_p2pmem_store(stage->ns, setting);
+	struct nvmet_ns *ns = stage->ns;
+	int error = nvmet_p2pmem_store(ns, setting);
 
 	if (error)
 		return error;
 
 	mutex_lock(&stage->subsys.lock);
-	error = nvmet_p2pmem_ns_enable(stage->ns);
-	stage->ns->enabled = !error;
+	error = nvmet_p2pmem_ns_enable(ns);
+	if (!error) {
+		error = xa_insert(&stage->subsys.namespaces, ns->nsid, ns,
+				  GFP_KERNEL);
+		if (error)
+			nvmet_p2pmem_ns_disable(ns);
+	}
+	ns->enabled = !error;
 	mutex_unlock(&stage->subsys.lock);
 	return error;
+}
+
+/**
+ * stage_disable - do what nvmet_ns_disable() does until it waits for requests
+ * @stage: the stage
+ */
+void stage_disable(struct stage *stage)
+{
+	struct nvmet_ns *ns = stage->ns;
+
+	mutex_lock(&stage->subsys.lock);
+	ns->enabled = false;
+	xa_erase(&stage->subsys.namespaces, ns->nsid);
+	nvmet_p2pmem_ns_disable(ns);
+	mutex_unlock(&stage->subsys.lock);
 }
 
 static void disconnect(void *data)
@@ -274,6 +288,7 @@ void stage_connect(struct stage *stage, const struct nvmet_fabrics_ops *ops)
 	stage->ctrl.subsys = &stage->subsys;
 	stage->ctrl.cntlid = 7;
 	stage->ctrl.ops = ops;
+	spin_lock_init(&stage->ctrl.error_lock);
 	stage->sq.ctrl = &stage->ctrl;
 	stage->sq.qid = 1;
 	stage->req.ops = ops;
@@ -469,12 +484,6 @@ bool stage_becomes(struct stage *stage, const char *provider, const char *how)
 	return false;
 }
 
-static const unsigned int bad_taints[] = {
-	TAINT_WARN, TAINT_DIE, TAINT_BAD_PAGE, TAINT_SOFTLOCKUP,
-};
-
-static bool tainted_before[ARRAY_SIZE(bad_taints)];
-static bool locks_before;
 static u8 cpu_vendor;
 
 /**
@@ -485,11 +494,7 @@ static u8 cpu_vendor;
  */
 int stage_suite_init(struct kunit_suite *suite)
 {
-	int i;
-
-	for (i = 0; i < ARRAY_SIZE(bad_taints); i++)
-		tainted_before[i] = test_taint(bad_taints[i]);
-	locks_before = debug_locks;
+	pci_kunit_remember_complaints();
 
 	/* Not one of those that forward everything */
 	cpu_vendor = cpu_data(0).x86_vendor;
@@ -512,13 +517,5 @@ void stage_suite_exit(struct kunit_suite *suite)
  */
 void stage_expect_no_complaints(struct kunit *test)
 {
-	int i;
-
-	for (i = 0; i < ARRAY_SIZE(bad_taints); i++)
-		KUNIT_EXPECT_EQ_MSG(test, test_taint(bad_taints[i]),
-				    tainted_before[i],
-				    "taint %u: see the kernel log",
-				    bad_taints[i]);
-	KUNIT_EXPECT_EQ_MSG(test, debug_locks, locks_before,
-			    "lockdep: see the kernel log");
+	pci_kunit_expect_no_complaints(test);
 }

@@ -90,6 +90,7 @@ struct stage *stage_make(struct kunit *test);
 struct pci_dev *stage_device(struct stage *stage, const char *name);
 struct pci_dev *stage_provide(struct stage *stage, const char *name);
 int stage_enable(struct stage *stage, const char *setting);
+void stage_disable(struct stage *stage);
 void stage_connect(struct stage *stage, const struct nvmet_fabrics_ops *ops);
 void stage_connect_nic(struct stage *stage);
 

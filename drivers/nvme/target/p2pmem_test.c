@@ -230,7 +230,7 @@ static void enabling_is_refused(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, stage_enable(stage, "1"), -EINVAL);
 	KUNIT_EXPECT_EQ(test, stage_enable(stage, "0"), 0);
-	stage->ns->enabled = false;
+	stage_disable(stage);
 	stage_provide(stage, "far");
 	KUNIT_EXPECT_EQ(test, stage_enable(stage, "1"), -EINVAL);
 	KUNIT_EXPECT_EQ(test, stage_enable(stage, name_of(stage, "far")),
@@ -281,10 +281,7 @@ static void enabling_when_memory_is_short(struct kunit *test)
 			stage_read(stage);
 		}
 
-		mutex_lock(&stage->subsys.lock);
-		nvmet_p2pmem_ns_disable(stage->ns);
-		stage->ns->enabled = false;
-		mutex_unlock(&stage->subsys.lock);
+		stage_disable(stage);
 		all = pci_alloc_p2pmem(near, SZ_4M);
 		KUNIT_EXPECT_NOT_NULL_MSG(test, all, "after fault %u", n);
 		if (all)
