@@ -75,17 +75,6 @@ static const struct p2pdma_host p2pdma_hosts[] = {
 	{ PCI_VENDOR_ID_INTEL, 0x4944 },
 	/* Google's systems on a chip */
 	{ 0x1ae0, HOST_ANY_DEVICE },
-	/* NVIDIA root ports */
-	{ PCI_VENDOR_ID_NVIDIA, 0x2f95 },
-	{ PCI_VENDOR_ID_NVIDIA, 0x2f96 },
-	{ PCI_VENDOR_ID_NVIDIA, 0x2f97 },
-	{ PCI_VENDOR_ID_NVIDIA, 0x2f98 },
-	/* Zhaoxin KaiXian and KaiSheng */
-	{ PCI_VENDOR_ID_ZHAOXIN, 0x1003, .same_bridge_only = true },
-	{ PCI_VENDOR_ID_ZHAOXIN, 0x1005, .same_bridge_only = true },
-	{ PCI_VENDOR_ID_ZHAOXIN, 0x1006, .same_bridge_only = true },
-	{ PCI_VENDOR_ID_ZHAOXIN, 0x1007, .same_bridge_only = true },
-	{ PCI_VENDOR_ID_ZHAOXIN, 0x1008 },
 };
 
 /* The administrator's entries; static, as the command line comes before slab */
