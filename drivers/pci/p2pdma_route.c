@@ -21,9 +21,9 @@
  * completions at the one on the provider's side.  Ports further down have no
  * choice but to forward.  If both kinds of TLP pass, the client is given bus
  * addresses.  If one of them is redirected, or the paths meet in the root
- * complex only, the traffic crosses the host, which has to be known to forward
- * it (drivers/pci/p2pdma_host.c) and wants addresses mapped as for ordinary
- * memory.
+ * complex only and the root port on the client's side does not forbid it, the
+ * traffic crosses the host, which has to be known to forward it
+ * (drivers/pci/p2pdma_host.c) and wants addresses mapped as for ordinary memory.
  *
  * The distance is the number of links from both devices up to the meeting
  * point: 0 for a function and itself, 2 for two functions of one device, 4
@@ -233,6 +233,11 @@ static bool is_port(struct pci_dev *pdev)
 	return pci_is_pcie(pdev) && pci_pcie_type(pdev) == PCI_EXP_TYPE_DOWNSTREAM;
 }
 
+static bool is_root_port(struct pci_dev *pdev)
+{
+	return pci_is_pcie(pdev) && pci_pcie_type(pdev) == PCI_EXP_TYPE_ROOT_PORT;
+}
+
 /* What connects the two sides of a junction that has a bridge */
 static enum pci_p2pdma_reason junction_kind(const struct junction *j)
 {
@@ -297,10 +302,11 @@ static int egress_target(struct pci_dev *from, struct pci_dev *to, bool *gone)
 	u32 lnkcap;
 
 	*gone = false;
-	if (!is_port(from))
+	if (!is_port(from) && !is_root_port(from))
 		return same_device(from, to) ? egress_function(from, to, gone) :
 					       P2PDMA_NO_TARGET;
-	if (!is_port(to))
+	/* Numbers are those of one switch, or of the ports of one root bus */
+	if (from->bus != to->bus || (!is_port(to) && !is_root_port(to)))
 		return P2PDMA_NO_TARGET;
 
 	if (pcie_capability_read_dword(to, PCI_EXP_LNKCAP, &lnkcap) ||
@@ -456,6 +462,35 @@ static void judge_way_up(const struct junction *j,
 	}
 }
 
+/*
+ * Where paths meet in the root complex, the root port on the client's side may
+ * forbid what the root complex would forward.  Redirected or not, requests that it
+ * lets pass are a matter of the root complex, and so are completions.
+ */
+static void judge_root_port(const struct junction *j, struct pci_dev *client,
+			    struct pci_p2pdma_route *route)
+{
+	enum p2pdma_acs_fate request, translated = P2PDMA_ACS_DIRECT;
+	struct p2pdma_acs_port port;
+
+	if (j->bridge || !is_root_port(j->client_side))
+		return;
+
+	read_port(j->client_side, j->provider_side, &port);
+	request = p2pdma_acs_request(&port);
+	if (client->ats_enabled)
+		translated = p2pdma_acs_translated(&port);
+
+	if (request == P2PDMA_ACS_UNKNOWN)
+		refuse(route, PCI_P2PDMA_PORT_UNREADABLE);
+	else if (request == P2PDMA_ACS_BLOCK || translated == P2PDMA_ACS_BLOCK)
+		refuse(route, PCI_P2PDMA_ACS_VIOLATION);
+	else
+		return;
+
+	route->request_port = j->client_side;
+}
+
 static void judge_host(struct pci_dev *provider, struct pci_dev *client,
 		       struct pci_p2pdma_route *route)
 {
@@ -522,6 +557,8 @@ void pci_p2pdma_route_decide(struct pci_dev *provider, struct pci_dev *client,
 
 	if (route->type == PCI_P2PDMA_MAP_UNKNOWN)
 		judge_way_up(&j, route);
+	if (route->type == PCI_P2PDMA_MAP_UNKNOWN)
+		judge_root_port(&j, client, route);
 	if (route->type == PCI_P2PDMA_MAP_UNKNOWN)
 		judge_host(provider, client, route);
 }

@@ -251,6 +251,7 @@ static void lie(struct fuzz *f, struct config *c)
 {
 	unsigned int node = 1 + fuzz_draw(f, NODES - 1);
 	const int acs = PCI_KUNIT_POS_ACS;
+	u16 bits;
 
 	switch (fuzz_draw(f, 16)) {
 	case 0:
@@ -294,8 +295,9 @@ static void lie(struct fuzz *f, struct config *c)
 		break;
 	default:
 		/* What may be set, and mostly is not */
-		forge(c, node, acs + PCI_ACS_CTRL, 2,
-		      1 << fuzz_draw(f, 7) | 1 << fuzz_draw(f, 7));
+		bits = BIT(fuzz_draw(f, 7));
+		bits |= BIT(fuzz_draw(f, 7));
+		forge(c, node, acs + PCI_ACS_CTRL, 2, bits);
 		break;
 	}
 }
@@ -364,14 +366,19 @@ static bool dead(struct config *c, unsigned int node)
 		(c->silent[node] || acs_of(c, node) == U32_MAX));
 }
 
+static bool has_number(unsigned int node)
+{
+	return nodes[node].type == PCI_KUNIT_DOWNSTREAM_PORT ||
+	       nodes[node].type == PCI_KUNIT_ROOT_PORT;
+}
+
 /* Does egress control, which is on, surely stand in the way between two ports? */
 static bool egress_forbids(struct config *c, const struct junction *j)
 {
 	unsigned int target, bits = (acs_of(c, j->client) >> 8) & 0xff;
 	u32 lnkcap, vector;
 
-	if (nodes[j->client].type != PCI_KUNIT_DOWNSTREAM_PORT ||
-	    nodes[j->provider].type != PCI_KUNIT_DOWNSTREAM_PORT)
+	if (!has_number(j->client) || !has_number(j->provider))
 		return false;
 	lnkcap = truth(c, j->provider, PCI_KUNIT_POS_EXP + PCI_EXP_LNKCAP, 4);
 	target = lnkcap >> 24;
@@ -401,6 +408,21 @@ static const char *check_direct(struct config *c, const struct junction *j,
 	return NULL;
 }
 
+static const char *check_root_port(struct config *c, const struct junction *j,
+				   bool usable)
+{
+	u16 ctrl = acs_of(c, j->client) >> 16;
+
+	if (nodes[j->client].type != PCI_KUNIT_ROOT_PORT)
+		return NULL;
+	if (usable && dead(c, j->client))
+		return "a dead root port";
+	if (usable && ctrl & PCI_ACS_EC && !(ctrl & PCI_ACS_RR) &&
+	    egress_forbids(c, j))
+		return "in spite of egress control of the root port";
+	return NULL;
+}
+
 /* Both sides are set alike, and by what works both ways */
 static bool must_be_symmetric(struct config *c, const struct junction *j,
 			      unsigned int provider, unsigned int client)
@@ -415,7 +437,7 @@ static bool must_be_symmetric(struct config *c, const struct junction *j,
 	b = acs_of(c, j->provider) >> 16;
 	return !((a | b) & (PCI_ACS_EC | PCI_ACS_TB | PCI_ACS_DT)) &&
 	       !((a ^ b) & (PCI_ACS_RR | PCI_ACS_CR)) &&
-	       dead(c, j->client) == dead(c, j->provider);
+	       !dead(c, j->client) && !dead(c, j->provider);
 }
 
 static bool functions_of_one(const struct junction *j)
@@ -457,6 +479,7 @@ static const char *check_verdict(struct config *c, unsigned int provider,
 	bool usable = r->type != PCI_P2PDMA_MAP_NOT_SUPPORTED;
 	bool says_direct = r->reason <= PCI_P2PDMA_COMMON_SWITCH;
 	bool says_usable = r->reason <= PCI_P2PDMA_ADMIN_SAYS;
+	const char *why;
 
 	if (r->type < PCI_P2PDMA_MAP_NOT_SUPPORTED ||
 	    r->type > PCI_P2PDMA_MAP_THRU_HOST_BRIDGE ||
@@ -478,11 +501,14 @@ static const char *check_verdict(struct config *c, unsigned int provider,
 		if (dead(c, j.client) || dead(c, j.provider))
 			return usable ? "a dead port" : NULL;
 		if (!gone(c, provider) && !gone(c, client)) {
-			const char *why = check_direct(c, &j, direct);
-
+			why = check_direct(c, &j, direct);
 			if (why)
 				return why;
 		}
+	} else if (!j.below) {
+		why = check_root_port(c, &j, usable);
+		if (why)
+			return why;
 	}
 	return usable && !direct ? check_host(c, &j, client, r) : NULL;
 }

@@ -428,6 +428,63 @@ static void egress_control(struct kunit *test)
 
 /* Ports that do not answer ------------------------------------------------ */
 
+/* Stock asks no root port */
+static void egress_of_root_ports(struct kunit *test)
+{
+	/* The host would forward it */
+	const struct pci_kunit_node nodes[] = {
+		{ "host", NULL, PCI_KUNIT_HOST_BRIDGE,
+		  .vendor = PCI_VENDOR_ID_INTEL, .device = 0x2030 },
+		{ "rp1", "host", PCI_KUNIT_ROOT_PORT, .devfn = PCI_DEVFN(1, 0),
+		  .port = 1, .acs = ACS_NONE_ON },
+		{ "a", "rp1", PCI_KUNIT_ENDPOINT },
+		{ "rp2", "host", PCI_KUNIT_ROOT_PORT, .devfn = PCI_DEVFN(1, 1),
+		  .port = 2, .acs = ACS_NONE_ON },
+		{ "b", "rp2", PCI_KUNIT_ENDPOINT },
+		{ "rc", "host", PCI_KUNIT_RC_ENDPOINT,
+		  .devfn = PCI_DEVFN(3, 0) },
+	};
+	struct pci_kunit_tree *tree = PCI_KUNIT_CREATE(test, nodes);
+	unsigned int i;
+
+	/* What is redirected goes where it goes anyway */
+	pci_kunit_set_acs(tree, "rp1", PCI_ACS_RR | PCI_ACS_CR);
+	p2p_expect_host(test, tree, "b", "a", PCI_P2PDMA_HOST_FORWARDS, 4, NULL,
+			NULL);
+
+	pci_kunit_set_acs(tree, "rp1", PCI_ACS_EC);
+	poke_vector(tree, "rp1", 0, ~PORT_BIT(2));
+	p2p_expect_host(test, tree, "b", "a", PCI_P2PDMA_HOST_FORWARDS, 4, NULL,
+			NULL);
+	poke_vector(tree, "rp1", 0, PORT_BIT(2));
+	p2p_expect_none(test, tree, "b", "a", PCI_P2PDMA_ACS_VIOLATION, 4, "rp1",
+			NULL);
+	/* Neither for completions, nor for what has no port */
+	p2p_expect_host(test, tree, "a", "b", PCI_P2PDMA_HOST_FORWARDS, 4, NULL,
+			NULL);
+	p2p_expect_host(test, tree, "rc", "a", PCI_P2PDMA_HOST_FORWARDS, 3, NULL,
+			NULL);
+	pci_kunit_set_acs(tree, "rp1", PCI_ACS_EC | PCI_ACS_RR);
+	p2p_expect_host(test, tree, "b", "a", PCI_P2PDMA_HOST_FORWARDS, 4, NULL,
+			NULL);
+
+	/* Nothing but what the client has translated is blocked */
+	pci_kunit_set_acs(tree, "rp1", PCI_ACS_TB);
+	p2p_expect_host(test, tree, "b", "a", PCI_P2PDMA_HOST_FORWARDS, 4, NULL,
+			NULL);
+	pci_kunit_dev(tree, "a")->ats_enabled = 1;
+	p2p_expect_none(test, tree, "b", "a", PCI_P2PDMA_ACS_VIOLATION, 4, "rp1",
+			NULL);
+	pci_kunit_dev(tree, "a")->ats_enabled = 0;
+
+	for (i = 0; i < ARRAY_SIZE(modes); i++) {
+		pci_kunit_set_access(tree, "rp1", modes[i]);
+		p2p_expect_none(test, tree, "b", "a", PCI_P2PDMA_PORT_UNREADABLE,
+				4, "rp1", NULL);
+		pci_kunit_set_access(tree, "rp1", PCI_KUNIT_ACCESS_NORMAL);
+	}
+}
+
 /*
  * Stock takes what a failed read leaves behind for the register: all ones are
  * "redirect", an error may be anything.
@@ -656,6 +713,7 @@ static struct kunit_case p2pdma_route_cases[] = {
 	KUNIT_CASE(redirected_through_listed_host),
 	KUNIT_CASE(ports_that_do_not_decide),
 	KUNIT_CASE(egress_control),
+	KUNIT_CASE(egress_of_root_ports),
 	KUNIT_CASE(unreadable_ports),
 	KUNIT_CASE(disconnected_devices),
 	KUNIT_CASE(translated_requests),
