@@ -320,21 +320,59 @@ current_table(struct pci_p2pdma *p2p)
 	return table;
 }
 
-/* The verdict on a client in a table, or zero if there is none */
+/*
+ * The verdict on a client in a table, or zero if there is none.  A client that was
+ * removed has none, not even if another device is where it was.
+ */
 static __always_inline u64
 kept_verdict(const struct p2pdma_verdict_table *table, struct device *client)
 {
-	if (unlikely(!client || !dev_is_pci(client)))
+	if (unlikely(!client || !dev_is_pci(client) ||
+		     !device_is_registered(client)))
 		return 0;
 
 	return read_slot(table, client_key(to_pci_dev(client)));
 }
 
+/* @function is the client, if it or the provider was removed; NULL if there is none */
+static enum pci_p2pdma_reason none_reason(const struct pci_dev *function)
+{
+	return function ? PCI_P2PDMA_PORT_UNREADABLE : PCI_P2PDMA_NO_PCI_CLIENT;
+}
+
+static bool both_are_there(struct pci_dev *provider, struct pci_dev *client)
+{
+	return device_is_registered(&provider->dev) &&
+	       device_is_registered(&client->dev);
+}
+
 static void say_no_client(struct device *client, struct pci_dev *provider,
-			  enum pci_p2pdma_reason reason)
+			  const struct pci_dev *function)
 {
 	dev_warn(client, "peer-to-peer DMA cannot reach %s: %s\n",
-		 pci_name(provider), pci_p2pdma_reason_text(reason));
+		 pci_name(provider),
+		 pci_p2pdma_reason_text(none_reason(function)));
+}
+
+/*
+ * Make the verdict on a client; zero if it is below no function, or if that or
+ * the provider was removed.  Who holds a function keeps it, but not the physical
+ * function that a virtual one belongs to, nor what accesses configuration space,
+ * which may be gone then.
+ */
+static u64 verdict_anew(struct pci_dev *provider, struct device *client,
+			bool verbose)
+{
+	struct pci_dev *pdev = pci_ancestor(client);
+
+	if (pdev && both_are_there(provider, pdev))
+		return make_verdict(rcu_dereference(provider->p2pdma), provider,
+				    pdev, verbose);
+
+	if (verbose && client)
+		say_no_client(client, provider, pdev);
+
+	return 0;
 }
 
 /*
@@ -345,18 +383,19 @@ static void say_no_client(struct device *client, struct pci_dev *provider,
 static noinline void say_refusal(struct pci_p2pdma *p2p, struct device *client)
 {
 	static DEFINE_RATELIMIT_STATE(lines, REFUSALS_INTERVAL, REFUSALS_BURST);
+	struct pci_dev *pdev = dev_is_pci(client) ? to_pci_dev(client) : NULL;
 	struct pci_p2pdma_route route;
 
 	if (!__ratelimit(&lines))
 		return;
 
-	if (!dev_is_pci(client)) {
-		say_no_client(client, p2p->pdev, PCI_P2PDMA_NO_PCI_CLIENT);
+	if (!pdev || !device_is_registered(client)) {
+		say_no_client(client, p2p->pdev, pdev);
 		return;
 	}
 
-	pci_p2pdma_route_decide(p2p->pdev, to_pci_dev(client), &route);
-	say_route(p2p->pdev, to_pci_dev(client), &route);
+	pci_p2pdma_route_decide(p2p->pdev, pdev, &route);
+	say_route(p2p->pdev, pdev, &route);
 }
 
 /**
@@ -365,7 +404,7 @@ static noinline void say_refusal(struct pci_p2pdma *p2p, struct device *client)
  * @client: device that does the DMA
  *
  * Only PCI functions do PCI DMA: a device that merely hangs below one is given
- * the verdict that it cannot.
+ * the verdict that it cannot, and so is a function that was removed.
  *
  * Context: any context.  The caller holds an allocation of the provider.
  * Return: any mapping type but unknown.
@@ -383,37 +422,15 @@ pci_p2pdma_route_type(struct pci_p2pdma *p2p, struct device *client)
 		if (likely(table))
 			verdict = kept_verdict(table, client);
 		if (unlikely(!verdict))
-			verdict = make_verdict(p2p, p2p->pdev,
-					       to_pci_dev(client), false);
+			verdict = verdict_anew(p2p->pdev, client, false);
 		type = FIELD_GET(SLOT_TYPE, verdict);
 	}
 
-	if (unlikely(type == PCI_P2PDMA_MAP_NOT_SUPPORTED))
-		say_refusal(p2p, client);
+	if (likely(type > PCI_P2PDMA_MAP_NOT_SUPPORTED))
+		return type;
 
-	return type;
-}
-
-/*
- * Make the verdict on a client; zero if it is below no function, or one that was
- * removed.  Who holds a virtual function keeps it, but not its physical function,
- * which may be gone then.
- */
-static u64 verdict_anew(struct pci_dev *provider, struct device *client,
-			bool verbose)
-{
-	struct pci_dev *pdev = pci_ancestor(client);
-
-	if (pdev && device_is_registered(&pdev->dev))
-		return make_verdict(rcu_dereference(provider->p2pdma), provider,
-				    pdev, verbose);
-
-	if (verbose && client)
-		say_no_client(client, provider,
-			      pdev ? PCI_P2PDMA_PORT_UNREADABLE :
-				     PCI_P2PDMA_NO_PCI_CLIENT);
-
-	return 0;
+	say_refusal(p2p, client);
+	return PCI_P2PDMA_MAP_NOT_SUPPORTED;
 }
 
 /* The answer where not all that it takes is in the table, if there is one */
@@ -509,16 +526,16 @@ int pci_p2pdma_route(struct pci_dev *provider, struct device *client,
 {
 	struct pci_dev *pci_client = pci_ancestor(client);
 
-	if (!pci_client) {
-		*route = (struct pci_p2pdma_route){
-			.type = PCI_P2PDMA_MAP_NOT_SUPPORTED,
-			.reason = PCI_P2PDMA_NO_PCI_CLIENT,
-		};
-		return -ENODEV;
+	if (pci_client && both_are_there(provider, pci_client)) {
+		pci_p2pdma_route_decide(provider, pci_client, route);
+		return 0;
 	}
 
-	pci_p2pdma_route_decide(provider, pci_client, route);
-	return 0;
+	*route = (struct pci_p2pdma_route){
+		.type = PCI_P2PDMA_MAP_NOT_SUPPORTED,
+		.reason = none_reason(pci_client),
+	};
+	return pci_client ? 0 : -ENODEV;
 }
 EXPORT_SYMBOL_GPL(pci_p2pdma_route);
 

@@ -53,11 +53,15 @@ static void clients_that_are_gone(struct kunit *test)
 	struct pci_kunit_tree *tree = p2p_fabric(test);
 	struct pci_dev *mem = pci_kunit_dev(tree, "mem");
 	struct pci_dev *nic = pci_dev_get(pci_kunit_dev(tree, "nic"));
+	struct pci_p2pdma_route got;
 
 	KUNIT_EXPECT_EQ(test, pci_p2pdma_distance(mem, &nic->dev, false), 4);
 	pci_kunit_remove(tree, "nic");
 	KUNIT_EXPECT_EQ(test, pci_p2pdma_distance(mem, &nic->dev, false), -1);
 	KUNIT_EXPECT_EQ(test, pci_p2pdma_distance(mem, &nic->dev, true), -1);
+	KUNIT_EXPECT_EQ(test, pci_p2pdma_route(mem, &nic->dev, &got), 0);
+	KUNIT_EXPECT_EQ(test, got.type, PCI_P2PDMA_MAP_NOT_SUPPORTED);
+	KUNIT_EXPECT_EQ(test, got.reason, PCI_P2PDMA_PORT_UNREADABLE);
 	pci_dev_put(nic);
 }
 

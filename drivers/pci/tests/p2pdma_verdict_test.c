@@ -443,6 +443,49 @@ static void hotplug_is_noticed(struct kunit *test)
 	expect_answer(test, tree, mem, 4);
 }
 
+/* As the drive below an open disk, when another is put in its place */
+static void removed_clients_have_no_verdict(struct kunit *test)
+{
+	struct pci_kunit_tree *tree = p2p_fabric(test);
+	struct pci_dev *mem = p2p_provider(test, tree, "mem");
+	struct pci_dev *old = pci_dev_get(pci_kunit_dev(tree, "nic"));
+
+	expect_answer(test, tree, mem, 4);
+	pci_kunit_remove(tree, "nic");
+	KUNIT_EXPECT_EQ(test, pci_p2pdma_map_type(pcim_p2pdma_provider(mem, 4),
+						  &old->dev),
+			PCI_P2PDMA_MAP_NOT_SUPPORTED);
+
+	/* Not that of its successor either, which is kept by the same address */
+	pci_kunit_rescan(tree);
+	pci_kunit_set_acs(tree, "dn1", 0);
+	KUNIT_EXPECT_PTR_NE(test, pci_kunit_dev(tree, "nic"), old);
+	expect_answer(test, tree, mem, 4);
+	KUNIT_EXPECT_EQ(test, pci_p2pdma_distance(mem, &old->dev, false), -1);
+	KUNIT_EXPECT_EQ(test, pci_p2pdma_map_type(pcim_p2pdma_provider(mem, 4),
+						  &old->dev),
+			PCI_P2PDMA_MAP_NOT_SUPPORTED);
+	pci_dev_put(old);
+}
+
+/* As one that an administrator chose by its address, and that was taken out */
+static void removed_providers_have_no_verdict(struct kunit *test)
+{
+	struct pci_kunit_tree *tree = p2p_fabric(test);
+	struct pci_dev *old = pci_dev_get(p2p_provider(test, tree, "mem"));
+	struct pci_dev *nic = pci_kunit_dev(tree, "nic");
+	struct pci_p2pdma_route route;
+
+	expect_answer(test, tree, old, 4);
+	pci_kunit_remove(tree, "mem");
+	KUNIT_EXPECT_EQ(test, pci_p2pdma_distance(old, &nic->dev, false), -1);
+	KUNIT_EXPECT_EQ(test, pci_p2pdma_distance(old, &nic->dev, true), -1);
+	KUNIT_EXPECT_EQ(test, pci_p2pdma_route(old, &nic->dev, &route), 0);
+	KUNIT_EXPECT_EQ(test, route.type, PCI_P2PDMA_MAP_NOT_SUPPORTED);
+	KUNIT_EXPECT_EQ(test, route.reason, PCI_P2PDMA_PORT_UNREADABLE);
+	pci_dev_put(old);
+}
+
 static struct kunit_case p2pdma_verdict_cases[] = {
 	KUNIT_CASE(warm_answers_read_nothing),
 	KUNIT_CASE(route_type_is_for_functions),
@@ -455,6 +498,8 @@ static struct kunit_case p2pdma_verdict_cases[] = {
 	KUNIT_CASE(changed_group_is_noticed),
 	KUNIT_CASE(changes_behind_the_back_are_not_noticed),
 	KUNIT_CASE(hotplug_is_noticed),
+	KUNIT_CASE(removed_clients_have_no_verdict),
+	KUNIT_CASE(removed_providers_have_no_verdict),
 	KUNIT_CASE(p2p_has_not_complained),
 	{}
 };
