@@ -14,8 +14,9 @@
  * and /dev/pci-p2pdma is for everybody.  Why not a dma-buf heap, which has such
  * nodes and this very ioctl: a heap cannot be removed, and providers can.
  *
- * Who has opened the node for reading only gets memory for reading only.  What
- * writes to the memory of a device asks for permission to write to its node.
+ * Who has opened the node for reading only gets a descriptor that can be mapped for
+ * reading only.  Which way a driver moves data that imports the descriptor is, as
+ * with every dma-buf, between the driver and who gave the descriptor to it.
  *
  * Who has the node open when the provider ends keeps the open file, and nothing
  * else: everything it asks is answered by ENODEV.
@@ -118,6 +119,9 @@ static long node_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	    want.length > SIZE_MAX - PAGE_SIZE ||
 	    want.fd_flags & ~(O_CLOEXEC | O_ACCMODE))
 		return -EINVAL;
+	/* For neither reading nor writing: no permission would be asked for */
+	if ((want.fd_flags & O_ACCMODE) == O_ACCMODE)
+		return -EINVAL;
 	if (OPEN_FMODE(want.fd_flags) & ~file->f_mode)
 		return -EACCES;
 
@@ -151,6 +155,16 @@ static void node_release(struct device *dev)
 
 	ida_free(&node_minors, MINOR(dev->devt));
 	kfree(node);
+}
+
+/* The node is gone; who has opened it before gets nothing more */
+static void node_end(struct p2pdma_node *node)
+{
+	down_write(&node->lock);
+	node->p2p = NULL;
+	up_write(&node->lock);
+
+	put_device(&node->dev);
 }
 
 /**
@@ -189,7 +203,7 @@ int p2pdma_node_add(struct pci_p2pdma *p2p)
 	if (!error)
 		error = cdev_device_add(&node->cdev, &node->dev);
 	if (error) {
-		put_device(&node->dev);
+		node_end(node);
 		return error;
 	}
 
@@ -210,12 +224,7 @@ void p2pdma_node_remove(struct pci_p2pdma *p2p)
 	struct p2pdma_node *node = p2p->node_dev;
 
 	cdev_device_del(&node->cdev, &node->dev);
-
-	down_write(&node->lock);
-	node->p2p = NULL;
-	up_write(&node->lock);
-
-	put_device(&node->dev);
+	node_end(node);
 }
 
 /* Before the first provider */

@@ -521,7 +521,8 @@ static const char *allocate_anything(struct fuzz *f)
 				       PCI_P2PDMA_ALLOC_SIZE_VER0, known, tail);
 	if (!expected && (want.flags || want.reserved || !want.length ||
 			  want.length > SIZE_MAX - PAGE_SIZE ||
-			  want.fd_flags & ~(u32)(O_CLOEXEC | O_ACCMODE)))
+			  want.fd_flags & ~(u32)(O_CLOEXEC | O_ACCMODE) ||
+			  (want.fd_flags & O_ACCMODE) == O_ACCMODE))
 		expected = -EINVAL;
 	if (!expected && want.length > avail)
 		expected = -ENOMEM;

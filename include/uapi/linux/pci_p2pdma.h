@@ -139,12 +139,12 @@ struct pci_p2pdma_query {
  * When the provider is removed, or its driver unbound, the memory is taken away:
  * touching a mapping gives SIGBUS, I/O that uses it EFAULT.
  *
- * Errors: EINVAL for a size below that of the first version, a length of zero,
- * or flags that are not known; E2BIG for a larger structure whose unknown part
- * is not zero, or beyond a page; EACCES if the node is not open for what the
- * descriptor is to be open for, reading or writing; ENOMEM if that many pages
- * are not free; ENODEV if the provider has been removed; EINTR if the caller was
- * killed while zeros were written; EMFILE.
+ * Errors: EINVAL for a size below that of the first version, a length of zero or
+ * beyond all address spaces, or flags that are not known; E2BIG for a larger
+ * structure whose unknown part is not zero, or beyond a page; EACCES if the node
+ * is not open for what the descriptor is to be open for, reading or writing;
+ * ENOMEM if that many pages are not free; ENODEV if the provider has been removed;
+ * EINTR if the caller was killed while zeros were written; EMFILE.
  */
 struct pci_p2pdma_alloc {
 	__u32 size;
