@@ -11,13 +11,17 @@
  * This file owns the provider: its life, its regions, the list of all of them.
  *
  *   p2pdma_find.c    who may find it, and which one suits whom
- *   p2pdma_pool.c    which of its pages are free, over p2pdma_front.c
+ *   p2pdma_pool.c    which of its pages are free, over p2pdma_front.c and
+ *                    p2pdma_run.c; p2pdma_sgl.c, p2pdma_stats.c
+ *   p2pdma_verdict.c what is known of who reaches it
  *   p2pdma_route.c   how a client reaches it, over p2pdma_acs.c and
  *   p2pdma_host.c    what is known of root complexes
+ *   p2pdma_query.c   the same for whoever asks
  *   p2pdma_sysfs.c   what user space sees of it
  *   p2pdma_debugfs.c what developers see of it
  *   p2pdma_user.c    its memory in a process
  *   p2pdma_node.c    its memory as a file descriptor; both over p2pdma_dmabuf.c
+ *                    and p2pdma_buffer.c
  *
  * Life of a provider:
  *
@@ -87,13 +91,14 @@ struct p2pdma_region *pci_p2pdma_page_region(const struct page *page)
  * __p2pdma_page_referenced - references to pages of a provider will be taken
  * @page: one of them
  *
- * See p2pdma_page_referenced().
+ * See p2pdma_page_referenced().  Memory of another bus is not allocated here.
  *
- * Context: any context.
+ * Context: any context but NMI.
  */
 void __p2pdma_page_referenced(const struct page *page)
 {
-	p2pdma_pool_arm(&pci_p2pdma_page_region(page)->p2p->pool);
+	if (page->pgmap->ops == &p2pdma_pgmap_ops)
+		p2pdma_pool_arm(&pci_p2pdma_page_region(page)->p2p->pool);
 }
 EXPORT_SYMBOL_GPL(__p2pdma_page_referenced);
 

@@ -54,6 +54,8 @@
  * knows; a cacheable mapping of device memory; a zero of ours that arrives after
  * what the new holder has written.
  */
+#define pr_fmt(fmt) "pci-p2pdma: " fmt
+
 #include <linux/bitmap.h>
 #include <linux/capability.h>
 #include <linux/dcache.h>
@@ -102,8 +104,8 @@ static int zero_set(const char *text, const struct kernel_param *param)
 	int whom = sysfs_match_string(zero_names, text);
 
 	if (whom < 0) {
-		pr_err("zero: '%s' is not understood; write never, unprivileged or always\n",
-		       text);
+		pr_err("zero: '%.*s' is not understood; write never, unprivileged or always\n",
+		       (int)strcspn(text, "\n"), text);
 		return whom;
 	}
 	WRITE_ONCE(zero_whom, whom);

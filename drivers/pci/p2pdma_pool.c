@@ -312,10 +312,10 @@ void *p2pdma_pool_alloc_refill(struct p2pdma_pool *pool, unsigned long len,
 			       unsigned int depth)
 {
 	struct p2pdma_range *range;
+	void *addr = NULL, *more;
 	struct page *page = NULL;
 	unsigned long flags;
 	unsigned int nr;
-	void *addr;
 
 	this_cpu_inc(pool->fronts.cpu->misses);
 	if (READ_ONCE(pool->free_pages) <
@@ -331,15 +331,17 @@ void *p2pdma_pool_alloc_refill(struct p2pdma_pool *pool, unsigned long len,
 		if (!page)
 			continue;
 		pool_gone(pool, nr * len);
+		addr = range_address(range, page);
 		break;
 	}
 	spin_unlock_irqrestore(&pool->lock, flags);
-	if (!page)
+	if (!addr)
 		return p2pdma_pool_alloc_shared(pool, len);
 
-	for (addr = range_address(range, page); --nr; ) {
+	for (more = addr; --nr; ) {
 		page -= len;
-		pool_keep(pool, range_address(range, page), page, len);
+		more -= len << PAGE_SHIFT;
+		pool_keep(pool, more, page, len);
 	}
 
 	return addr;
@@ -587,6 +589,8 @@ int p2pdma_pool_add(struct p2pdma_pool *pool, void *vaddr, struct page *pages,
 	pool->pages += nr;
 	pool->free_pages += nr;
 	pool->least_free += nr;
+	/* Never below that, or a new lowest value would not be noticed */
+	pool->low += nr;
 	if (pool->free_pages >= 2 * pool->pages / POOL_FLOOR)
 		pool_open(pool);
 	spin_unlock_irqrestore(&pool->lock, flags);

@@ -231,7 +231,7 @@ static int check_offer(struct p2pmem_pci *p2pmem, struct offer *offer)
 	resource_size_t len = pci_resource_len(pdev, offer->bar);
 
 	if (!test_bit(offer->bar, &p2pmem->claimed)) {
-		pci_err(pdev, "offer: BAR %d is no memory, or not for this driver to use; see lspci -v and /proc/iomem\n",
+		pci_err(pdev, "offer: BAR %d is no memory, or not for this driver to use; see lspci -vv and /proc/iomem\n",
 			offer->bar);
 		return -EBUSY;
 	}

@@ -29,7 +29,7 @@ void __p2pdma_page_referenced(const struct page *page);
  *
  * Costs nothing as long as no device provides peer-to-peer memory.
  *
- * Context: any context.  Somebody holds the page.
+ * Context: any context but NMI.  Somebody holds the page.
  */
 static inline void p2pdma_page_referenced(const struct page *page)
 {

@@ -447,6 +447,29 @@ static void keeps_its_book(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, nr[i], 0);
 }
 
+/* A range that comes when memory is scarce, and leaves it so */
+static void book_goes_on_with_more(struct kunit *test)
+{
+	unsigned int pages = 1600;
+	struct book *book = book_open(test, NOWHERE, &pages, 1);
+	struct page *more = book_pages(test, 100);
+	void *next = (void *)NOWHERE + SZ_1G, *addr;
+	struct p2pdma_pool_stats stats;
+
+	KUNIT_ASSERT_NOT_NULL(test, book_alloc(book, to_bytes(1550)));
+	KUNIT_ASSERT_EQ(test, p2pdma_pool_add(&book->pool, next, more,
+					      to_bytes(100), NUMA_NO_NODE), 0);
+	p2pdma_pool_stats(&book->pool, &stats);
+	KUNIT_EXPECT_EQ(test, stats.peak, to_bytes(1550));
+
+	addr = p2pdma_pool_alloc(&book->pool, to_bytes(99));
+	KUNIT_ASSERT_NOT_NULL(test, addr);
+	p2pdma_pool_stats(&book->pool, &stats);
+	KUNIT_EXPECT_EQ(test, stats.peak, to_bytes(1550 + 99));
+	KUNIT_EXPECT_TRUE(test, p2pdma_pool_free(&book->pool, addr,
+						 to_bytes(99)));
+}
+
 static struct kunit_case p2pdma_pool_cases[] = {
 	KUNIT_CASE(split_pages_come_back_one_by_one),
 	KUNIT_CASE(aligned_or_nothing),
@@ -458,6 +481,7 @@ static struct kunit_case p2pdma_pool_cases[] = {
 	KUNIT_CASE(waits_for_the_last_free),
 	KUNIT_CASE(works_with_interrupts_off),
 	KUNIT_CASE(keeps_its_book),
+	KUNIT_CASE(book_goes_on_with_more),
 	KUNIT_CASE(kernel_has_not_complained),
 	{}
 };
