@@ -11,8 +11,9 @@
  *
  * This file owns the life of a tree, from its creation to its end, and what is
  * done with its devices meanwhile: they are removed, found again, bound and
- * unbound. What was declared is the business of pci_kunit_declare.c, and config
- * space that of pci_kunit_config.c.
+ * unbound. It also tells whether the kernel has complained since a suite began,
+ * which KUnit does not notice. What was declared is the business of
+ * pci_kunit_declare.c, and config space that of pci_kunit_config.c.
  *
  * What a tree owns
  *   - a PCI domain, or several, in which nothing else lives;
@@ -69,6 +70,7 @@
 
 #include <linux/cleanup.h>
 #include <linux/completion.h>
+#include <linux/debug_locks.h>
 #include <linux/delay.h>
 #include <linux/dma-mapping.h>
 #include <linux/ioport.h>
@@ -77,6 +79,7 @@
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/overflow.h>
+#include <linux/panic.h>
 #include <linux/pci.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
@@ -787,6 +790,48 @@ void pci_kunit_unbind(struct pci_kunit_tree *tree, const char *name)
 	pci_kunit_run_or_abort(tree, pci_kunit_op_unbind, fn, "unbinding");
 }
 EXPORT_SYMBOL_GPL(pci_kunit_unbind);
+
+/* Complaints of the kernel ------------------------------------------------- */
+
+static const unsigned int bad_taints[] = {
+	TAINT_WARN, TAINT_DIE, TAINT_BAD_PAGE, TAINT_SOFTLOCKUP,
+};
+
+static bool tainted_before[ARRAY_SIZE(bad_taints)];
+static int locks_before;
+
+/**
+ * pci_kunit_remember_complaints() - begin to watch for what KUnit does not notice
+ *
+ * For the beginning of a suite that ends with a case of
+ * pci_kunit_expect_no_complaints(). No two suites run at a time.
+ */
+void pci_kunit_remember_complaints(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(bad_taints); i++)
+		tainted_before[i] = test_taint(bad_taints[i]);
+	locks_before = debug_locks;
+}
+EXPORT_SYMBOL_GPL(pci_kunit_remember_complaints);
+
+/**
+ * pci_kunit_expect_no_complaints() - nothing since made the kernel complain
+ * @test: the last case of the suite
+ *
+ * It fails if there was a warning, an oops, a bad page, a lockup or a report of
+ * lockdep.
+ */
+void pci_kunit_expect_no_complaints(struct kunit *test)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(bad_taints); i++)
+		KUNIT_EXPECT_EQ_MSG(test, test_taint(bad_taints[i]),
+				    tainted_before[i],
+				    "taint %u: see the kernel log",
+				    bad_taints[i]);
+	KUNIT_EXPECT_EQ_MSG(test, debug_locks, locks_before,
+			    "lockdep: see the kernel log");
+}
+EXPORT_SYMBOL_GPL(pci_kunit_expect_no_complaints);
 
 MODULE_DESCRIPTION("KUnit on a declared PCI tree");
 MODULE_LICENSE("GPL");

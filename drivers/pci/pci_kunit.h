@@ -295,4 +295,7 @@ void pci_kunit_rescan(struct pci_kunit_tree *tree);
 struct pci_dev *pci_kunit_bind(struct pci_kunit_tree *tree, const char *name);
 void pci_kunit_unbind(struct pci_kunit_tree *tree, const char *name);
 
+void pci_kunit_remember_complaints(void);
+void pci_kunit_expect_no_complaints(struct kunit *test);
+
 #endif /* _PCI_KUNIT_H */

@@ -351,7 +351,7 @@ static u8 cpu_vendor;
 
 static int bar_suite_init(struct kunit_suite *suite)
 {
-	fabric_remember_complaints();
+	pci_kunit_remember_complaints();
 
 	/* Not one of those that forward everything */
 	cpu_vendor = cpu_data(0).x86_vendor;
@@ -367,7 +367,7 @@ static void bar_suite_exit(struct kunit_suite *suite)
 /* Last: nothing in this suite made the kernel complain */
 static void kernel_has_not_complained(struct kunit *test)
 {
-	fabric_expect_no_complaints(test);
+	pci_kunit_expect_no_complaints(test);
 }
 
 static struct kunit_case bar_cases[] = {

@@ -8,14 +8,13 @@
 #include <kunit/test.h>
 
 #include <linux/bitmap.h>
-#include <linux/debug_locks.h>
 #include <linux/limits.h>
 #include <linux/mm.h>
 #include <linux/numa.h>
 #include <linux/page_ref.h>
-#include <linux/panic.h>
 #include <linux/slab.h>
 
+#include "../pci_kunit.h"
 #include "p2pdma_book.h"
 
 static void complain(struct p2pdma_pool *pool, void *addr, size_t size)
@@ -414,13 +413,6 @@ void book_vacate(struct book *book, unsigned int first, unsigned int pages)
 
 /* Complaints of the kernel ------------------------------------------------- */
 
-static const unsigned int bad_taints[] = {
-	TAINT_WARN, TAINT_DIE, TAINT_BAD_PAGE, TAINT_SOFTLOCKUP,
-};
-
-static bool tainted_before[ARRAY_SIZE(bad_taints)];
-static bool locks_before;
-
 /**
  * complaints_start - see what the kernel has complained about already
  * @suite: a suite that ends with kernel_has_not_complained()
@@ -429,11 +421,7 @@ static bool locks_before;
  */
 int complaints_start(struct kunit_suite *suite)
 {
-	int i;
-
-	for (i = 0; i < ARRAY_SIZE(bad_taints); i++)
-		tainted_before[i] = test_taint(bad_taints[i]);
-	locks_before = debug_locks;
+	pci_kunit_remember_complaints();
 	return 0;
 }
 
@@ -445,13 +433,5 @@ int complaints_start(struct kunit_suite *suite)
  */
 void kernel_has_not_complained(struct kunit *test)
 {
-	int i;
-
-	for (i = 0; i < ARRAY_SIZE(bad_taints); i++)
-		KUNIT_EXPECT_EQ_MSG(test, test_taint(bad_taints[i]),
-				    tainted_before[i],
-				    "taint %u: see the kernel log",
-				    bad_taints[i]);
-	KUNIT_EXPECT_EQ_MSG(test, debug_locks, locks_before,
-			    "lockdep: see the kernel log");
+	pci_kunit_expect_no_complaints(test);
 }

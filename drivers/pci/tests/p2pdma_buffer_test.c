@@ -26,7 +26,6 @@
 
 #include <linux/completion.h>
 #include <linux/dcache.h>
-#include <linux/debug_locks.h>
 #include <linux/delay.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-mapping.h>
@@ -37,7 +36,6 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/module.h>
-#include <linux/panic.h>
 #include <linux/pci.h>
 #include <linux/platform_device.h>
 #include <linux/pgtable.h>
@@ -62,7 +60,8 @@ static const struct pci_kunit_node bench[] = {
 	{ "up", "rp0", PCI_KUNIT_UPSTREAM_PORT },
 	{ "dn0", "up", PCI_KUNIT_DOWNSTREAM_PORT, .devfn = PCI_DEVFN(0, 0) },
 	{ "mem", "dn0", PCI_KUNIT_ENDPOINT, .bar = { { .size = ALL } } },
-	{ "dn1", "up", PCI_KUNIT_DOWNSTREAM_PORT, .devfn = PCI_DEVFN(1, 0) },
+	{ "dn1", "up", PCI_KUNIT_DOWNSTREAM_PORT, .devfn = PCI_DEVFN(1, 0),
+	  .acs = PCI_KUNIT_ACS(PCI_ACS_RR | PCI_ACS_CR, 0) },
 	{ "nic", "dn1", PCI_KUNIT_ENDPOINT },
 	{ "rp1", "host", PCI_KUNIT_ROOT_PORT, .devfn = PCI_DEVFN(2, 0) },
 	{ "far", "rp1", PCI_KUNIT_ENDPOINT },
@@ -696,6 +695,30 @@ static void imports_that_are_refused(struct kunit *test)
 	expect_whole(test, mem);
 }
 
+/* Attached while there was a route */
+static void imports_without_a_route(struct kunit *test)
+{
+	struct pci_kunit_tree *tree = PCI_KUNIT_CREATE(test, bench);
+	struct pci_dev *mem = make_provider(test, tree);
+	struct pci_dev *nic = pci_kunit_bind(tree, "nic");
+	struct pci_dev *port = pci_kunit_dev(tree, "dn1");
+	struct dma_buf *dmabuf = get_buffer(test, mem, SZ_64K, false);
+	int control = port->acs_cap + PCI_ACS_CTRL;
+	struct importer importer = {};
+
+	KUNIT_ASSERT_EQ(test, attach(&importer, dmabuf, nic, &importer_ops), 0);
+	pci_write_config_word(port, control, PCI_ACS_RR);
+	KUNIT_EXPECT_EQ(test, import(&importer), -EREMOTEIO);
+	pci_write_config_word(port, control, 0);
+	KUNIT_EXPECT_EQ(test, import(&importer), 0);
+	detach(&importer);
+
+	/* Nothing is left that the end would wait for */
+	drop_buffer(test, dmabuf);
+	expect_whole(test, mem);
+	pci_kunit_unbind(tree, "mem");
+}
+
 /* The end of a provider ----------------------------------------------------- */
 
 static void importers_are_told_of_the_end(struct kunit *test)
@@ -859,14 +882,11 @@ static void requests_that_are_refused(struct kunit *test)
 
 /* The suite ----------------------------------------------------------------- */
 
-static bool warned_before;
-static int locks_before;
 static u8 cpu_vendor;
 
 static int p2pdma_buffer_suite_init(struct kunit_suite *suite)
 {
-	warned_before = test_taint(TAINT_WARN);
-	locks_before = debug_locks;
+	pci_kunit_remember_complaints();
 
 	/* Not one of those that forward everything */
 	cpu_vendor = cpu_data(0).x86_vendor;
@@ -882,12 +902,7 @@ static void p2pdma_buffer_suite_exit(struct kunit_suite *suite)
 /* Last: nothing in this suite made the kernel complain */
 static void kernel_has_not_complained(struct kunit *test)
 {
-	KUNIT_EXPECT_EQ_MSG(test, test_taint(TAINT_WARN), warned_before,
-			    "a warning: see the kernel log");
-	KUNIT_EXPECT_FALSE_MSG(test, test_taint(TAINT_BAD_PAGE),
-			       "a bad page: see the kernel log");
-	KUNIT_EXPECT_EQ_MSG(test, debug_locks, locks_before,
-			    "lockdep: see the kernel log");
+	pci_kunit_expect_no_complaints(test);
 }
 
 static struct kunit_case p2pdma_buffer_cases[] = {
@@ -904,6 +919,7 @@ static struct kunit_case p2pdma_buffer_cases[] = {
 	KUNIT_CASE(read_only_for_debuggers),
 	KUNIT_CASE(imported_at_bus_addresses),
 	KUNIT_CASE(imports_that_are_refused),
+	KUNIT_CASE(imports_without_a_route),
 	KUNIT_CASE(importers_are_told_of_the_end),
 	KUNIT_CASE(the_end_waits_for_importers),
 	KUNIT_CASE(the_end_without_buffers),

@@ -18,6 +18,7 @@
 #include <linux/module.h>
 #include <linux/spinlock.h>
 
+#include "../pci_kunit.h"
 #include "p2pdma_fabric.h"
 
 #define BUS	PCI_P2PDMA_MAP_BUS_ADDR
@@ -344,14 +345,14 @@ static void comes_and_goes_under_load(struct kunit *test)
 
 static int core_suite_init(struct kunit_suite *suite)
 {
-	fabric_remember_complaints();
+	pci_kunit_remember_complaints();
 	return 0;
 }
 
 /* Last: nothing in this suite made the kernel complain */
 static void kernel_has_not_complained(struct kunit *test)
 {
-	fabric_expect_no_complaints(test);
+	pci_kunit_expect_no_complaints(test);
 }
 
 static struct kunit_case core_cases[] = {

@@ -21,13 +21,12 @@
 #include <kunit/resource.h>
 #include <kunit/test.h>
 
-#include <linux/debug_locks.h>
 #include <linux/dma-mapping.h>
 #include <linux/ioport.h>
 #include <linux/mm.h>
-#include <linux/panic.h>
 #include <linux/platform_device.h>
 #include <linux/slab.h>
+#include <linux/swiotlb.h>
 
 #include "p2pdma_fabric.h"
 
@@ -491,40 +490,31 @@ struct page *fabric_page(struct fabric *fabric, unsigned int provider,
 	return pfn_to_page(PHYS_PFN(start) + page);
 }
 
-/* Complaints ---------------------------------------------------------------- */
-
-static const unsigned int bad_taints[] = {
-	TAINT_WARN, TAINT_DIE, TAINT_BAD_PAGE, TAINT_SOFTLOCKUP,
-};
-
-static bool tainted_before[ARRAY_SIZE(bad_taints)];
-static bool locks_before;
-
-/**
- * fabric_remember_complaints - begin to watch for what KUnit does not notice
- */
-void fabric_remember_complaints(void)
+static void take_bounce_buffers_away(void *data)
 {
-	unsigned int i;
+	struct device *dev = data;
 
-	for (i = 0; i < ARRAY_SIZE(bad_taints); i++)
-		tainted_before[i] = test_taint(bad_taints[i]);
-	locks_before = debug_locks;
+	dev->dma_io_tlb_mem = NULL;
 }
 
 /**
- * fabric_expect_no_complaints - nothing since made the kernel complain
- * @test: the test
+ * fabric_use_bounce_buffers - give a client bounce buffers of its own
+ * @test: the test, at the end of which they go
+ * @dev: the client
+ *
+ * The pool has no slots, so that nothing can be bounced.
+ *
+ * Return: the pool.
  */
-void fabric_expect_no_complaints(struct kunit *test)
+struct io_tlb_mem *fabric_use_bounce_buffers(struct kunit *test,
+					     struct device *dev)
 {
-	unsigned int i;
+	struct io_tlb_mem *mem = kunit_kzalloc(test, sizeof(*mem), GFP_KERNEL);
+	int err;
 
-	for (i = 0; i < ARRAY_SIZE(bad_taints); i++)
-		KUNIT_EXPECT_EQ_MSG(test, test_taint(bad_taints[i]),
-				    tainted_before[i],
-				    "taint %u: see the kernel log",
-				    bad_taints[i]);
-	KUNIT_EXPECT_EQ_MSG(test, debug_locks, locks_before,
-			    "lockdep: see the kernel log");
+	KUNIT_ASSERT_NOT_NULL(test, mem);
+	dev->dma_io_tlb_mem = mem;
+	err = kunit_add_action_or_reset(test, take_bounce_buffers_away, dev);
+	KUNIT_ASSERT_EQ(test, err, 0);
+	return mem;
 }

@@ -16,6 +16,7 @@
 #include <linux/sizes.h>
 #include <linux/xarray.h>
 
+struct io_tlb_mem;
 struct kunit;
 struct platform_device;
 
@@ -100,8 +101,7 @@ struct fabric_pte fabric_iommu_lookup(struct device *dev, dma_addr_t addr);
 unsigned int fabric_iommu_mapped(struct device *dev);
 void fabric_iommu_fail_after(struct device *dev, unsigned int calls);
 
-/* For the first and the last case of a suite */
-void fabric_remember_complaints(void);
-void fabric_expect_no_complaints(struct kunit *test);
+struct io_tlb_mem *fabric_use_bounce_buffers(struct kunit *test,
+					     struct device *dev);
 
 #endif /* _P2PDMA_FABRIC_H */

@@ -19,6 +19,8 @@
 #include "p2pdma_fault.h"
 #include "p2pdma_test.h"
 
+#define SHORT_LISTS	64
+
 /* Providers ----------------------------------------------------------------- */
 
 /* Whatever failed: nothing is left for the driver core to undo */
@@ -126,6 +128,29 @@ static int call_long_list(struct fault_bench *b)
 	b->sgl = pci_p2pmem_alloc_sgl_limits(b->mem, &b->nr, SZ_1M, UINT_MAX,
 					     PAGE_SIZE);
 	return b->sgl ? 0 : -ENOMEM;
+}
+
+/*
+ * More lists of one entry than CPUs keep tables for.  Those of a page are taken
+ * from what the CPU has at hand, the others from the pool.
+ */
+static int call_short_lists(struct fault_bench *b)
+{
+	struct scatterlist *sgl[SHORT_LISTS];
+	unsigned int n, nr;
+	int error = 0;
+
+	for (n = 0; n < SHORT_LISTS; n++) {
+		sgl[n] = pci_p2pmem_alloc_sgl(b->mem, &nr,
+					      n % 2 ? 3 * PAGE_SIZE : PAGE_SIZE);
+		if (!sgl[n]) {
+			error = -ENOMEM;
+			break;
+		}
+	}
+	while (n--)
+		pci_p2pmem_free_sgl(b->mem, sgl[n]);
+	return error;
 }
 
 static void undo_list(struct fault_bench *b)
@@ -248,6 +273,9 @@ static const struct fault_entry entries[] = {
 	  .undo = undo_list, .finish = fault_provide_no_more, .least = 1 },
 	{ "alloc long list", .prepare = fault_provide, .call = call_long_list,
 	  .undo = undo_list, .finish = fault_provide_no_more, .least = 1 },
+	{ "alloc short lists", .prepare = fault_provide,
+	  .call = call_short_lists, .finish = fault_provide_no_more,
+	  .least = 16 },
 	{ "map list", .prepare = prepare_list, .call = call_map,
 	  .undo = undo_map, .finish = finish_list, .fresh = true,
 	  .never_fails = true, .least = 1 },

@@ -7,11 +7,13 @@
  * mapping p2pmem/allocate and touching what was mapped, a file descriptor from
  * the device node, attaching to a dma-buf and mapping it, and scatterlists and
  * MMIO behind the IOMMU of a fabric that is not PCI (p2pdma_fabric.h); and what an
- * administrator writes: parameters, the name of a provider, an offer of p2pmem-pci.
+ * administrator writes: parameters, the name of a provider, what p2pmem-pci is to
+ * be bound to, and what it is to offer, as memory or as a disk.
  */
 #include <kunit/resource.h>
 #include <kunit/test.h>
 
+#include <linux/bio.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-mapping.h>
 #include <linux/fdtable.h>
@@ -255,11 +257,35 @@ static void unbind_generic(struct fault_bench *b)
 	device_release_driver(&b->mem->dev);
 }
 
-static void prepare_offer(struct fault_bench *b)
+static void prepare_bind(struct fault_bench *b)
 {
 	if (!IS_BUILTIN(CONFIG_PCI_P2PMEM_PCI))
 		kunit_skip(b->test, "needs CONFIG_PCI_P2PMEM_PCI=y");
 	pci_kunit_unbind(b->tree, "mem");
+	set_override(b, GENERIC);
+}
+
+static int call_bind(struct fault_bench *b)
+{
+	return device_driver_attach(driver_find(GENERIC, &pci_bus_type),
+				    &b->mem->dev);
+}
+
+static void undo_bind(struct fault_bench *b)
+{
+	KUNIT_EXPECT_NOT_NULL(b->test, b->mem->dev.driver);
+	device_release_driver(&b->mem->dev);
+}
+
+static void finish_bind(struct fault_bench *b)
+{
+	set_override(b, "\n");
+	pci_kunit_bind(b->tree, "mem");
+}
+
+static void prepare_offer(struct fault_bench *b)
+{
+	prepare_bind(b);
 	bind_generic(b);
 }
 
@@ -280,8 +306,49 @@ static void undo_offer(struct fault_bench *b)
 static void finish_offer(struct fault_bench *b)
 {
 	unbind_generic(b);
-	set_override(b, "\n");
-	pci_kunit_bind(b->tree, "mem");
+	finish_bind(b);
+}
+
+/*
+ * Disks share the slab cache of their bios.  Have one before: where none can be made,
+ * the base forgets the name of what sysfs was to show of it.
+ */
+static struct bio_set disk_bios;
+
+static int call_disk(struct fault_bench *b)
+{
+	int error = tell(b->file, "bar=0 offset=0x200000 block");
+
+	/* So the driver core says that a disk has no name, for want of memory */
+	return error == -EINVAL ? -ENOMEM : error;
+}
+
+static void undo_disk(struct fault_bench *b)
+{
+	KUNIT_EXPECT_NULL(b->test, fault_provider(b));
+	/* Numbers of disks that could not be made are not lost */
+	KUNIT_EXPECT_NE(b->test, p2p_dev(b->test, "class/block/p2pmem0/dev"), 0);
+	unbind_generic(b);
+	bind_generic(b);
+}
+
+static void prepare_disk(struct fault_bench *b)
+{
+	if (!IS_ENABLED(CONFIG_BLOCK))
+		kunit_skip(b->test, "needs CONFIG_BLOCK");
+	KUNIT_ASSERT_EQ(b->test, bioset_init(&disk_bios, 1, 0, 0), 0);
+	prepare_offer(b);
+
+	/* Page tables of the mapping stay: each call allocates as many times */
+	KUNIT_ASSERT_EQ(b->test, call_disk(b), 0);
+	undo_disk(b);
+}
+
+static void finish_disk(struct fault_bench *b)
+{
+	finish_offer(b);
+	if (IS_ENABLED(CONFIG_BLOCK))
+		bioset_exit(&disk_bios);
 }
 
 /* Importers ----------------------------------------------------------------- */
@@ -448,6 +515,11 @@ static const struct fault_entry entries[] = {
 	  .finish = fault_provide_no_more },
 	{ "offer of any BAR", .prepare = prepare_offer, .call = call_offer,
 	  .undo = undo_offer, .finish = finish_offer, .least = 20 },
+	{ "bind to any BAR", .prepare = prepare_bind, .call = call_bind,
+	  .undo = undo_bind, .finish = finish_bind, .least = 10 },
+	{ "offer of a disk", .prepare = prepare_disk, .call = call_disk,
+	  .undo = undo_disk, .finish = finish_disk, .least = 40,
+	  .own = 100 },
 	{ "attach", .prepare = prepare_buffer, .call = call_attach,
 	  .undo = undo_attach, .finish = finish_buffer, .least = 1 },
 	{ "import", .prepare = prepare_import, .call = call_import,

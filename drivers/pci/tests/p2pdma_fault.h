@@ -84,6 +84,8 @@ struct fault_bench {
  * @never_fails: it gets by whatever fails
  * @least: so many allocations there are at least, or this is not the test that it
  *	seems to be
+ * @own: what comes after so many allocations is the base's own, and only one of
+ *	several fails; 0 if each does
  */
 struct fault_entry {
 	const char *name;
@@ -96,6 +98,7 @@ struct fault_entry {
 	bool ends;
 	bool never_fails;
 	unsigned int least;
+	unsigned int own;
 };
 
 /* The n-th allocation of this task fails; 0 for none.  It is 0 once one has */

@@ -21,6 +21,7 @@
 #include <linux/slab.h>
 #include <linux/swiotlb.h>
 
+#include "../pci_kunit.h"
 #include "p2pdma_fabric.h"
 
 #define OFFSET		(SZ_2G + SZ_64K)
@@ -731,27 +732,6 @@ static void windows_iommu(struct kunit *test)
 
 /* Bounce buffers ------------------------------------------------------------ */
 
-static void give_bounce_buffers_back(void *data)
-{
-	struct device *dev = data;
-
-	dev->dma_io_tlb_mem = NULL;
-}
-
-/* A pool of the test's own, in whose slots nothing may happen */
-static struct io_tlb_mem *use_bounce_buffers(struct kunit *test,
-					     struct device *dev)
-{
-	struct io_tlb_mem *mem = kunit_kzalloc(test, sizeof(*mem), GFP_KERNEL);
-	int err;
-
-	KUNIT_ASSERT_NOT_NULL(test, mem);
-	dev->dma_io_tlb_mem = mem;
-	err = kunit_add_action_or_reset(test, give_bounce_buffers_back, dev);
-	KUNIT_ASSERT_EQ(test, err, 0);
-	return mem;
-}
-
 /* All DMA through the host must be bounced, which cannot be done with MMIO */
 static void is_not_bounced(struct kunit *test)
 {
@@ -760,7 +740,7 @@ static void is_not_bounced(struct kunit *test)
 	struct list *list;
 
 	list = list_create(test, fabric, 0, many, ARRAY_SIZE(many));
-	mem = use_bounce_buffers(test, list->dev);
+	mem = fabric_use_bounce_buffers(test, list->dev);
 	mem->force_bounce = true;
 
 	fabric_set(fabric, 0, 0, HOST);
@@ -770,6 +750,25 @@ static void is_not_bounced(struct kunit *test)
 	expect_maps(test, list);
 	mem->force_bounce = false;
 	fabric_set(fabric, 0, 0, HOST);
+	expect_maps(test, list);
+}
+
+/* Ordinary memory between that cannot be mapped: it is bounced, to nowhere */
+static void ram_cannot_be_mapped(struct kunit *test)
+{
+	struct fabric *fabric = fabric_create(test, 0, OFFSET);
+	struct io_tlb_mem *mem;
+	struct list *list;
+
+	list = list_create(test, fabric, 0, mixed_first,
+			   ARRAY_SIZE(mixed_first));
+	mem = fabric_use_bounce_buffers(test, list->dev);
+	fabric_set(fabric, 0, 0, BUS);
+
+	mem->force_bounce = true;
+	KUNIT_EXPECT_EQ(test, map_list(list), -EIO);
+	expect_unmapped(test, list);
+	mem->force_bounce = false;
 	expect_maps(test, list);
 }
 
@@ -786,7 +785,7 @@ static void sync_leaves_it_alone(struct kunit *test)
 	struct list *list;
 
 	list = list_create(test, fabric, 0, many, ARRAY_SIZE(many));
-	mem = use_bounce_buffers(test, list->dev);
+	mem = fabric_use_bounce_buffers(test, list->dev);
 	mem->defpool.start = bus;
 	mem->defpool.end = bus + FABRIC_BYTES;
 	mem->nslabs = 1;
@@ -807,14 +806,14 @@ static void sync_leaves_it_alone(struct kunit *test)
 
 static int map_suite_init(struct kunit_suite *suite)
 {
-	fabric_remember_complaints();
+	pci_kunit_remember_complaints();
 	return 0;
 }
 
 /* Last: nothing in this suite made the kernel complain */
 static void kernel_has_not_complained(struct kunit *test)
 {
-	fabric_expect_no_complaints(test);
+	pci_kunit_expect_no_complaints(test);
 }
 
 static struct kunit_case map_cases[] = {
@@ -836,6 +835,7 @@ static struct kunit_case map_cases[] = {
 	KUNIT_CASE(windows),
 	KUNIT_CASE(windows_iommu),
 	KUNIT_CASE(is_not_bounced),
+	KUNIT_CASE(ram_cannot_be_mapped),
 	KUNIT_CASE(sync_leaves_it_alone),
 	KUNIT_CASE(kernel_has_not_complained),
 	{}

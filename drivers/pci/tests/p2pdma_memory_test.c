@@ -418,12 +418,41 @@ static void awake_as_long_as_there_is_memory(struct kunit *test)
 	unbind_sleepy(tree, "mem");
 }
 
+/* Asleep, with nobody allowed to change that */
+static void cannot_be_woken(struct kunit *test)
+{
+	struct pci_kunit_tree *tree;
+	struct pci_dev *mem;
+
+	if (!IS_ENABLED(CONFIG_PM))
+		kunit_skip(test, "needs CONFIG_PM");
+
+	tree = PCI_KUNIT_CREATE(test, bench);
+	mem = bind_sleepy(tree, "mem");
+	KUNIT_EXPECT_GE(test, pm_runtime_suspend(&mem->dev), 0);
+	pm_runtime_disable(&mem->dev);
+	KUNIT_EXPECT_EQ(test, pci_p2pdma_add_resource(mem, 0, 0, 0), -EACCES);
+	KUNIT_EXPECT_NULL(test, rcu_access_pointer(mem->p2pdma));
+	pm_runtime_enable(&mem->dev);
+	KUNIT_EXPECT_TRUE(test, pm_runtime_suspended(&mem->dev));
+
+	/* The attempt is forgotten: it wakes up, and sleeps when it is over */
+	KUNIT_EXPECT_EQ(test, pci_p2pdma_add_resource(mem, 0, 0, 0), 0);
+	KUNIT_EXPECT_TRUE(test, pm_runtime_active(&mem->dev));
+	unbind_sleepy(tree, "mem");
+	mem = bind_sleepy(tree, "mem");
+	KUNIT_EXPECT_GE(test, pm_runtime_suspend(&mem->dev), 0);
+	KUNIT_EXPECT_TRUE(test, pm_runtime_suspended(&mem->dev));
+	unbind_sleepy(tree, "mem");
+}
+
 static struct kunit_case p2pdma_memory_cases[] = {
 	KUNIT_CASE(lists_within_limits),
 	KUNIT_CASE(tables_are_used_again),
 	KUNIT_CASE(contiguous_on_demand),
 	KUNIT_CASE(entries_stay_in_one_resource),
 	KUNIT_CASE(awake_as_long_as_there_is_memory),
+	KUNIT_CASE(cannot_be_woken),
 	KUNIT_CASE(sysfs_tells_the_book),
 	KUNIT_CASE(debugfs_tells_more),
 	KUNIT_CASE(kernel_has_not_complained),

@@ -21,6 +21,7 @@
 #include <linux/platform_device.h>
 #include <linux/swiotlb.h>
 
+#include "../pci_kunit.h"
 #include "p2pdma_fabric.h"
 
 #define OFFSET		(SZ_2G + SZ_64K)
@@ -299,26 +300,6 @@ static void windows_iommu(struct kunit *test)
 
 /* Bounce buffers ------------------------------------------------------------ */
 
-static void take_bounce_buffers_away(void *data)
-{
-	struct device *dev = data;
-
-	dev->dma_io_tlb_mem = NULL;
-}
-
-static struct io_tlb_mem *use_bounce_buffers(struct kunit *test,
-					     struct device *dev)
-{
-	struct io_tlb_mem *mem = kunit_kzalloc(test, sizeof(*mem), GFP_KERNEL);
-	int err;
-
-	KUNIT_ASSERT_NOT_NULL(test, mem);
-	dev->dma_io_tlb_mem = mem;
-	err = kunit_add_action_or_reset(test, take_bounce_buffers_away, dev);
-	KUNIT_ASSERT_EQ(test, err, 0);
-	return mem;
-}
-
 static void is_not_bounced(struct kunit *test)
 {
 	struct fabric *fabric = fabric_create(test, 0, OFFSET);
@@ -326,7 +307,7 @@ static void is_not_bounced(struct kunit *test)
 	phys_addr_t phys = page_to_phys(fabric_page(fabric, 0, 0));
 	enum call call;
 
-	use_bounce_buffers(test, dev)->force_bounce = true;
+	fabric_use_bounce_buffers(test, dev)->force_bounce = true;
 	for (call = CALL_PAGE; call <= CALL_PHYS; call++) {
 		fabric_set(fabric, 0, 0, HOST);
 		expect(test, REFUSED, call, dev, phys + 7, 99);
@@ -344,7 +325,7 @@ static void looks_like_a_bounce_buffer(struct kunit *test)
 	struct fabric *fabric = fabric_create(test, 0, OFFSET);
 	struct device *dev = fabric_client(fabric, 0);
 	phys_addr_t phys = page_to_phys(fabric_page(fabric, 0, 0));
-	struct io_tlb_mem *mem = use_bounce_buffers(test, dev);
+	struct io_tlb_mem *mem = fabric_use_bounce_buffers(test, dev);
 
 	mem->nslabs = 1;
 	mem->defpool.start = phys + OFFSET;
@@ -455,14 +436,14 @@ static void others_cannot(struct kunit *test)
 
 static int single_suite_init(struct kunit_suite *suite)
 {
-	fabric_remember_complaints();
+	pci_kunit_remember_complaints();
 	return 0;
 }
 
 /* Last: nothing in this suite made the kernel complain */
 static void kernel_has_not_complained(struct kunit *test)
 {
-	fabric_expect_no_complaints(test);
+	pci_kunit_expect_no_complaints(test);
 }
 
 static struct kunit_case single_cases[] = {

@@ -35,7 +35,6 @@
 #include <kunit/resource.h>
 #include <kunit/test.h>
 
-#include <linux/debug_locks.h>
 #include <linux/device.h>
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -45,7 +44,6 @@
 #include <linux/module.h>
 #include <linux/mount.h>
 #include <linux/namei.h>
-#include <linux/panic.h>
 #include <linux/pci.h>
 #include <linux/printk.h>
 #include <linux/processor.h>
@@ -605,20 +603,12 @@ void p2p_add_ari(struct pci_kunit_tree *tree, const char *name, u16 ctrl)
 	pci_kunit_set(tree, name, POS_ARI + PCI_ARI_CAP, 4, (u32)ctrl << 16);
 }
 
-#define GROUP(_n)	((_n) << 4)
-
 void p2p_cpu_pretend(u8 vendor, u8 family)
 {
 	cpu_data(0).x86_vendor = vendor;
 	cpu_data(0).x86 = family;
 }
 
-static const unsigned int bad_taints[] = {
-	TAINT_WARN, TAINT_DIE, TAINT_BAD_PAGE, TAINT_SOFTLOCKUP,
-};
-
-static bool tainted_before[ARRAY_SIZE(bad_taints)];
-static bool locks_before;
 static u8 cpu_vendor;
 static u8 cpu_family;
 
@@ -630,11 +620,7 @@ static char zero_before[16];
 
 int p2p_suite_init(struct kunit_suite *suite)
 {
-	int i;
-
-	for (i = 0; i < ARRAY_SIZE(bad_taints); i++)
-		tainted_before[i] = test_taint(bad_taints[i]);
-	locks_before = debug_locks;
+	pci_kunit_remember_complaints();
 	cpu_vendor = cpu_data(0).x86_vendor;
 	cpu_family = cpu_data(0).x86;
 	return 0;
@@ -667,15 +653,7 @@ void p2p_case_exit(struct kunit *test)
 /* Last: nothing in this suite made the kernel complain */
 void p2p_has_not_complained(struct kunit *test)
 {
-	int i;
-
-	for (i = 0; i < ARRAY_SIZE(bad_taints); i++)
-		KUNIT_EXPECT_EQ_MSG(test, test_taint(bad_taints[i]),
-				    tainted_before[i],
-				    "taint %u: see the kernel log",
-				    bad_taints[i]);
-	KUNIT_EXPECT_EQ_MSG(test, debug_locks, locks_before,
-			    "lockdep: see the kernel log");
+	pci_kunit_expect_no_complaints(test);
 }
 
 /* A device that the tree does not know, below @parent or nothing */

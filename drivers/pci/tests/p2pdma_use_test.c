@@ -480,6 +480,19 @@ static void mapping_is_refused(struct kunit *test)
 	p2p_close(file);
 }
 
+/* The file goes with the provider; who comes all the same is told */
+static void mapping_without_a_provider(struct kunit *test)
+{
+	struct pci_kunit_tree *tree = bench_tree(test);
+	struct pci_dev *mem = bench_provider(test, tree, "mem");
+	struct vm_area_struct vma = { .vm_end = PAGE_SIZE };
+
+	vm_flags_init(&vma, VM_SHARED | VM_MAYSHARE);
+	pci_kunit_unbind(tree, "mem");
+	KUNIT_EXPECT_EQ(test, pci_p2pdma_mmap(mem, &vma), -ENODEV);
+	KUNIT_EXPECT_NULL(test, vma.vm_file);
+}
+
 /* Stock wants one contiguous piece here, too */
 static void mapping_from_fragments(struct kunit *test)
 {
@@ -536,6 +549,7 @@ static struct kunit_case p2pdma_use_cases[] = {
 	KUNIT_CASE(mapped_pages_are_the_providers),
 	KUNIT_CASE(mapped_again_and_again),
 	KUNIT_CASE(mapping_is_refused),
+	KUNIT_CASE(mapping_without_a_provider),
 	KUNIT_CASE(mapping_from_fragments),
 	KUNIT_CASE(kernel_has_not_complained),
 	{}

@@ -15,11 +15,9 @@
 
 #include <linux/bio.h>
 #include <linux/blkdev.h>
-#include <linux/debug_locks.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/module.h>
-#include <linux/panic.h>
 #include <linux/pci.h>
 #include <linux/sizes.h>
 #include <linux/string.h>
@@ -283,22 +281,15 @@ static void tells_that_the_device_is_gone(struct kunit *test)
 
 /* The suite ----------------------------------------------------------------- */
 
-static bool warned_before;
-static int locks_before;
-
 static int p2pmem_block_suite_init(struct kunit_suite *suite)
 {
-	warned_before = test_taint(TAINT_WARN);
-	locks_before = debug_locks;
+	pci_kunit_remember_complaints();
 	return 0;
 }
 
 static void kernel_has_not_complained(struct kunit *test)
 {
-	KUNIT_EXPECT_EQ_MSG(test, test_taint(TAINT_WARN), warned_before,
-			    "a warning: see the kernel log");
-	KUNIT_EXPECT_EQ_MSG(test, debug_locks, locks_before,
-			    "lockdep: see the kernel log");
+	pci_kunit_expect_no_complaints(test);
 }
 
 static struct kunit_case p2pmem_block_cases[] = {

@@ -16,12 +16,10 @@
 #include <kunit/test.h>
 
 #include <linux/blkdev.h>
-#include <linux/debug_locks.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/module.h>
 #include <linux/mount.h>
-#include <linux/panic.h>
 #include <linux/pci.h>
 #include <linux/pgtable.h>
 #include <linux/sizes.h>
@@ -183,6 +181,23 @@ static void refuses_bridges(struct kunit *test)
 	KUNIT_ASSERT_NULL(test, port->dev.driver);
 	KUNIT_EXPECT_EQ(test, bind(mnt, port), -EINVAL);
 	KUNIT_EXPECT_NULL(test, port->dev.driver);
+}
+
+/* A BAR for which the kernel has found no address */
+static void refuses_what_cannot_be_enabled(struct kunit *test)
+{
+	struct pci_kunit_tree *tree = PCI_KUNIT_CREATE(test, bench);
+	struct pci_dev *mem = pci_kunit_dev(tree, "mem");
+	struct vfsmount *mnt = mount_sysfs(test);
+
+	mem->resource[2].flags |= IORESOURCE_UNSET;
+	KUNIT_EXPECT_EQ(test, bind(mnt, mem), -EINVAL);
+	KUNIT_EXPECT_NULL(test, mem->dev.driver);
+	KUNIT_EXPECT_FALSE(test, pci_is_enabled(mem));
+
+	mem->resource[2].flags &= ~IORESOURCE_UNSET;
+	KUNIT_ASSERT_EQ(test, bind(mnt, mem), 0);
+	KUNIT_EXPECT_EQ(test, tell(mnt, mem, OFFER, "bar=2"), 0);
 }
 
 static void unbound_and_bound_again(struct kunit *test)
@@ -519,27 +534,21 @@ static void write_combining_or_not(struct kunit *test)
 
 /* The suite ----------------------------------------------------------------- */
 
-static bool warned_before;
-static int locks_before;
-
 static int p2pmem_pci_suite_init(struct kunit_suite *suite)
 {
-	warned_before = test_taint(TAINT_WARN);
-	locks_before = debug_locks;
+	pci_kunit_remember_complaints();
 	return 0;
 }
 
 static void kernel_has_not_complained(struct kunit *test)
 {
-	KUNIT_EXPECT_EQ_MSG(test, test_taint(TAINT_WARN), warned_before,
-			    "a warning: see the kernel log");
-	KUNIT_EXPECT_EQ_MSG(test, debug_locks, locks_before,
-			    "lockdep: see the kernel log");
+	pci_kunit_expect_no_complaints(test);
 }
 
 static struct kunit_case p2pmem_pci_cases[] = {
 	KUNIT_CASE(binds_where_it_is_told),
 	KUNIT_CASE(refuses_bridges),
+	KUNIT_CASE(refuses_what_cannot_be_enabled),
 	KUNIT_CASE(unbound_and_bound_again),
 	KUNIT_CASE(offers_a_bar),
 	KUNIT_CASE(offers_a_part),

@@ -17,12 +17,10 @@
 #include <kunit/test.h>
 
 #include <linux/completion.h>
-#include <linux/debug_locks.h>
 #include <linux/delay.h>
 #include <linux/device.h>
 #include <linux/dma-mapping.h>
 #include <linux/ioport.h>
-#include <linux/panic.h>
 #include <linux/pci.h>
 #include <linux/pci-ats.h>
 #include <linux/sizes.h>
@@ -862,31 +860,16 @@ static void removal_that_hangs_fails_test(struct kunit *test)
 	PCI_KUNIT_CREATE(test, zoo);
 }
 
-static const unsigned int bad_taints[] = {
-	TAINT_WARN, TAINT_DIE, TAINT_BAD_PAGE, TAINT_SOFTLOCKUP,
-};
-
-static bool tainted_before[ARRAY_SIZE(bad_taints)];
-static bool locks_before;
-
 static int pci_kunit_suite_init(struct kunit_suite *suite)
 {
-	for (int i = 0; i < ARRAY_SIZE(bad_taints); i++)
-		tainted_before[i] = test_taint(bad_taints[i]);
-	locks_before = debug_locks;
+	pci_kunit_remember_complaints();
 	return 0;
 }
 
 /* Last: nothing in this suite made the kernel complain */
 static void kernel_has_not_complained(struct kunit *test)
 {
-	for (int i = 0; i < ARRAY_SIZE(bad_taints); i++)
-		KUNIT_EXPECT_EQ_MSG(test, test_taint(bad_taints[i]),
-				    tainted_before[i],
-				    "taint %u: see the kernel log",
-				    bad_taints[i]);
-	KUNIT_EXPECT_EQ_MSG(test, debug_locks, locks_before,
-			    "lockdep: see the kernel log");
+	pci_kunit_expect_no_complaints(test);
 }
 
 static struct kunit_case pci_kunit_cases[] = {
