@@ -75,14 +75,20 @@ static void end_line(struct job *job)
 		fprintf(stderr, "\r\033[K");
 }
 
+/* Where on the drive that it is read from, or written to */
+static uint64_t block_offset(const struct job *job, const struct block *block)
+{
+	return block->at + (block->writing ? job->opt->target_offset :
+					     job->opt->source_offset);
+}
+
 static void begin_transfer(struct job *job, struct block *block)
 {
 	bool write = block->writing;
-	uint64_t offset = block->at + (write ? job->opt->target_offset :
-					       job->opt->source_offset);
 
 	ring_add(job->ring, write, write ? job->target.fd : job->source.fd,
-		 block->memory, block->bytes, offset, block - job->blocks);
+		 block->memory, block->bytes, block_offset(job, block),
+		 block - job->blocks);
 }
 
 /* Let a block have the next part of the source, if there is one */
@@ -115,7 +121,8 @@ static int transfer_failed(struct job *job, const struct block *block,
 	}
 	complain("cannot %s %zu bytes at %llu of %s: %s",
 		 block->writing ? "write" : "read", block->bytes,
-		 (unsigned long long)block->at, drive->path, strerror(error));
+		 (unsigned long long)block_offset(job, block), drive->path,
+		 strerror(error));
 
 	return IO_ERROR;
 }

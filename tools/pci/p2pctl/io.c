@@ -148,14 +148,15 @@ int drive_open(struct drive *drive, const char *path, bool write, bool force)
 	return 0;
 }
 
+/* Of a domain there are four digits, or more: those behind VMD are 10000 and up */
 static bool is_address(const char *word, size_t len)
 {
 	unsigned int domain, bus, device, function;
 	int end = 0;
 
-	return len == 12 &&
-	       sscanf(word, "%4x:%2x:%2x.%1x%n", &domain, &bus, &device,
-		      &function, &end) == 4 && end == 12;
+	return len >= 12 && len < ADDRESS_ROOM &&
+	       sscanf(word, "%8x:%2x:%2x.%1x%n", &domain, &bus, &device,
+		      &function, &end) == 4 && (size_t)end == len;
 }
 
 /* The device number of the drive that @path is on */
@@ -177,7 +178,7 @@ static bool device_number(const char *path, dev_t *number)
  *
  * Return: false if there is none, as for volumes of several drives.
  */
-bool drive_function(const char *path, char address[16])
+bool drive_function(const char *path, char address[ADDRESS_ROOM])
 {
 	char link[64], device[PATH_MAX], *word;
 	bool found = false;
@@ -197,7 +198,7 @@ bool drive_function(const char *path, char address[16])
 		len = strcspn(word, "/");
 		if (!is_address(word, len))
 			continue;
-		snprintf(address, 16, "%.*s", (int)len, word);
+		snprintf(address, ADDRESS_ROOM, "%.*s", (int)len, word);
 		found = true;
 	}
 

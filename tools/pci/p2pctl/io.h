@@ -22,6 +22,9 @@
 /* What O_DIRECT and page tables want of offsets, lengths and addresses */
 #define IO_ALIGN	4096UL
 
+/* For the address of a function, ffffffff:ff:1f.7 at the longest */
+#define ADDRESS_ROOM	20
+
 /**
  * struct drive - a block device, or a file that takes O_DIRECT
  * @path: its name
@@ -92,7 +95,7 @@ __printf(1, 2) void complain(const char *fmt, ...);
 bool parse_bytes(const char *text, uint64_t *bytes);
 const char *bytes_text(uint64_t bytes, char text[32]);
 int drive_open(struct drive *drive, const char *path, bool write, bool force);
-bool drive_function(const char *path, char address[16]);
+bool drive_function(const char *path, char address[ADDRESS_ROOM]);
 const char *drive_of_function(const char *address);
 void *memory_map(const char *provider, size_t bytes);
 uint64_t memory_available(const char *provider);

@@ -88,7 +88,7 @@ static const char help[] =
 "                       input), not at this one\n"
 "      --offline        decide from configuration space (needs root), even if the\n"
 "                       running kernel can be asked\n"
-"      --json           output for programs (not for dump)\n"
+"      --json           output for programs (topology, matrix, why, providers)\n"
 "      --dot            a drawing for graphviz (topology and why)\n"
 "      --svg            the same, drawn\n"
 "  -n, --numeric        do not look up names of devices\n"

@@ -30,7 +30,7 @@ static struct pci_dev *function_of_address(const char *address)
  */
 static const char *get_drive(const char *name, struct pci_dev **function)
 {
-	char address[16];
+	char address[ADDRESS_ROOM];
 	const char *path;
 
 	*function = function_of_address(name);

@@ -114,6 +114,7 @@ static bool ask_kernel(const struct pci_dev *provider,
 	v->route.override = q.verdict & PCI_P2PDMA_VERDICT_OVERRIDE;
 	v->route.request_port = from_user(&q.request_port);
 	v->route.completion_port = from_user(&q.completion_port);
+	v->route.up_port = from_user(&q.up_port);
 
 	return true;
 }

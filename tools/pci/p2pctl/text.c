@@ -458,26 +458,6 @@ static void print_path(struct pci_dev *client, struct pci_dev *provider,
 	}
 }
 
-/* Where redirected traffic gets stuck on its way up */
-static void print_stuck(struct pci_dev *client, struct pci_dev *provider)
-{
-	struct pci_dev *up;
-	struct path path;
-	u16 cap, ctrl;
-
-	find_path(provider, client, &path);
-	up = path.top < 0 ? NULL : path.step[path.top];
-	for (; up; up = pci_upstream_bridge(up)) {
-		if (!up->pcie_cap || pci_pcie_type(up) != PCI_EXP_TYPE_DOWNSTREAM)
-			continue;
-		if (read_acs(up, &cap, &ctrl) && ctrl & PCI_ACS_UF)
-			continue;
-		wrap(2, "It gets stuck at %s, which has no Upstream Forwarding.",
-		     up->name);
-		return;
-	}
-}
-
 static void print_ports_remedy(const struct remedy *remedy)
 {
 	const char *line, *end;
@@ -548,8 +528,9 @@ void text_why(struct pci_dev *client, struct pci_dev *provider,
 		     reason_text(v));
 	if (v->route.override)
 		wrap(2, "This rests on pci_p2pdma.host_bridges alone: verify the data.");
-	if (v->route.reason == PCI_P2PDMA_NOT_SENT_UP)
-		print_stuck(client, provider);
+	if (v->route.reason == PCI_P2PDMA_NOT_SENT_UP && v->route.up_port)
+		wrap(2, "It gets stuck at %s, which has no Upstream Forwarding.",
+		     v->route.up_port->name);
 
 	find_remedy(provider, client, v, &remedy);
 	if (*remedy.parameter)

@@ -347,7 +347,9 @@ static int read_name(struct reader *r, char name[24])
 {
 	const char *text = word(r);
 
-	if (!*text || strlen(text) >= 24)
+	/* It goes to terminals and drawings as it is */
+	if (!*text || strlen(text) >= 24 ||
+	    text[strspn(text, "pci0123456789abcdefABCDEF:.")])
 		return bad(r, "'%.32s' is not the name of a function or host bridge",
 			   text);
 

@@ -18,6 +18,7 @@
  * of the named area at any time, in it after the end.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,9 +138,10 @@ static int out_of_memory_chunk(struct test *t, size_t n, uint64_t at)
 	if (fill_random(t->wanted, n))
 		return failed(t, "find random data", at);
 	complement(t->found, t->wanted, n);
+	/* If the provider goes, this kills us: the drive is as it was until here */
+	memcpy(t->memory, t->wanted, n);
 	if (write_all(t->drive.fd, t->found, n, at))
 		return failed(t, "write", at);
-	memcpy(t->memory, t->wanted, n);
 	if (write_all(t->drive.fd, t->memory, n, at))
 		return failed(t, "write from the memory", at);
 	if (read_all(t->drive.fd, t->found, n, at))
@@ -147,6 +149,34 @@ static int out_of_memory_chunk(struct test *t, size_t n, uint64_t at)
 	compare(t, n, at);
 
 	return IO_RIGHT;
+}
+
+/* A chunk that is overwritten, and put back before anybody may interrupt us */
+static int borrow_chunk(struct test *t, size_t n, uint64_t at)
+{
+	sigset_t interrupts, before;
+	int status;
+
+	if (read_all(t->drive.fd, t->kept, n, at))
+		return failed(t, "read", at);
+
+	sigemptyset(&interrupts);
+	sigaddset(&interrupts, SIGHUP);
+	sigaddset(&interrupts, SIGINT);
+	sigaddset(&interrupts, SIGPIPE);
+	sigaddset(&interrupts, SIGQUIT);
+	sigaddset(&interrupts, SIGTERM);
+	sigprocmask(SIG_BLOCK, &interrupts, &before);
+
+	status = out_of_memory_chunk(t, n, at);
+	if (write_all(t->drive.fd, t->kept, n, at) || fsync(t->drive.fd)) {
+		complain("%zu bytes at %llu of %s are lost: %s", n,
+			 (unsigned long long)at, t->drive.path, strerror(errno));
+		status = IO_ERROR;
+	}
+	sigprocmask(SIG_SETMASK, &before, NULL);
+
+	return status;
 }
 
 static int out_of_memory(struct test *t, uint64_t offset, uint64_t bytes)
@@ -160,16 +190,7 @@ static int out_of_memory(struct test *t, uint64_t offset, uint64_t bytes)
 	for (at = offset; !status && at < offset + bytes; at += n) {
 		n = offset + bytes - at < t->chunk ? offset + bytes - at :
 						     t->chunk;
-		if (read_all(t->drive.fd, t->kept, n, at))
-			return failed(t, "read", at);
-		status = out_of_memory_chunk(t, n, at);
-		if (write_all(t->drive.fd, t->kept, n, at) ||
-		    fsync(t->drive.fd)) {
-			complain("%zu bytes at %llu of %s are lost: %s",
-				 n, (unsigned long long)at, t->drive.path,
-				 strerror(errno));
-			return IO_ERROR;
-		}
+		status = borrow_chunk(t, n, at);
 	}
 
 	return status ? status : result(t, "the drive reads from the memory");
@@ -225,6 +246,11 @@ int verify(const char *path, const char *provider,
 		return IO_ERROR;
 	if (bytes > t.drive.bytes / IO_ALIGN * IO_ALIGN)
 		bytes = t.drive.bytes / IO_ALIGN * IO_ALIGN;
+	if (!bytes) {
+		complain("%s has less than %lu bytes: name a larger drive", path,
+			 IO_ALIGN);
+		return IO_ERROR;
+	}
 
 	there = into_memory(&t, bytes);
 	if (there > IO_WRONG)

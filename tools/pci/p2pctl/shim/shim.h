@@ -37,6 +37,7 @@
 	((reg) & _m) / (_m & (~_m + 1));	\
 })
 
+#define READ_ONCE(x)		__atomic_load_n(&(x), __ATOMIC_RELAXED)
 #define pr_err(fmt, ...)	fprintf(stderr, pr_fmt(fmt), ##__VA_ARGS__)
 
 /* Text */

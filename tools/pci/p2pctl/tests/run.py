@@ -479,6 +479,7 @@ def broken():
             (r"^parent 0000:02:01.0", "parent 0000:77:00.0", "there is no parent"),
             (r"^parent 0000:02:01.0", "parent 0000:04:00.0", "is above itself"),
             (r"^parent 0000:02:01.0", "# parent", "has no parent"),
+            (r"^parent pci0000:00", 'parent pci"0000:00', "is not the name of"),
             (r"^id 1b36:0010", "id 1b36-0010", "not of the form"),
             (r"^p2pmem 67108864", "p2pmem -1", "not a valid size"),
             (r"^config-size 1000 1000", "config-size 2000 1000", "not a valid size"),
@@ -743,6 +744,16 @@ def copies_parts():
             refused(["copy", "--via", "system", "--source-offset", "100",
                      "--bytes", "512", drives.one, drives.two],
                     "multiples of 512")
+
+
+@test("says where on the drive it could not write")
+def where_it_failed():
+    with Drives() as drives:
+        # No file is that long
+        done = p2pctl(["copy", "--via", "system", "--depth", "1",
+                       "--target-offset", "8388607T", drives.one, drives.two])
+        no_ring(done)
+        return expect(done, ERROR, [f"at {8388607 << 40} of {drives.two}"])
 
 
 @test("the CRC is CRC-32C")
