@@ -6,7 +6,7 @@
  *
  *   P2PMEM=0000:03:00.0       the provider; the first one if not said
  *   P2PMEM_SCRATCH=/dev/...   a block device whose first 16 MiB the tests may
- *                             overwrite; without it there is no I/O
+ *                             overwrite, not in use; without it there is no I/O
  *
  * A provider that p2pmem-pci drives is taken away and given back by tests of
  * its end; others stay bound.
@@ -103,13 +103,14 @@ static inline long free_bytes(void)
 	return provider_number("p2pmem/available");
 }
 
-/*
- * For whom does the kernel write zeros to what it hands out?  Root, as whom the tests
- * run, is not among them by default.
- */
-static inline bool set_zero(const char *whom)
+#define ZERO_SETTING	"/sys/module/pci_p2pdma/parameters/zero"
+
+/* What the administrator has chosen there, if a test has changed it */
+static char zero_chosen[32];
+
+static inline bool write_zero(const char *whom)
 {
-	FILE *f = fopen("/sys/module/pci_p2pdma/parameters/zero", "w");
+	FILE *f = fopen(ZERO_SETTING, "w");
 	bool written;
 
 	if (!f)
@@ -117,6 +118,32 @@ static inline bool set_zero(const char *whom)
 	written = fputs(whom, f) >= 0;
 
 	return !fclose(f) && written;
+}
+
+/*
+ * For whom does the kernel write zeros to what it hands out?  Root, as whom the tests
+ * run, is not among them by default.  To be put back by restore_zero().
+ */
+static inline bool set_zero(const char *whom)
+{
+	FILE *f = fopen(ZERO_SETTING, "r");
+	bool known;
+
+	if (!f)
+		return false;
+	known = fgets(zero_chosen, sizeof(zero_chosen), f);
+	fclose(f);
+
+	return known && write_zero(whom);
+}
+
+static inline bool restore_zero(void)
+{
+	bool restored = !*zero_chosen || write_zero(zero_chosen);
+
+	*zero_chosen = 0;
+
+	return restored;
 }
 
 static inline int open_allocate(int flags)
@@ -139,6 +166,15 @@ static inline void *map_provider(size_t bytes)
 	errno = error;
 
 	return memory;
+}
+
+/* So much of the memory is looked at as a whole; more may take minutes to read */
+#define LOOKED_AT	(8 * LARGE)
+
+/* Leave no more than that to allocate; what to unmap, or NULL, or MAP_FAILED */
+static inline void *hold_rest(size_t bytes)
+{
+	return bytes > LOOKED_AT ? map_provider(bytes - LOOKED_AT) : NULL;
 }
 
 /* A dma-buf of the provider's memory; -1 and errno */
