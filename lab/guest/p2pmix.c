@@ -18,7 +18,6 @@
 
 #include "p2pmem.h"
 
-#define SECTOR		512
 #define PIECES		64
 #define ROOM		(PIECES * 4096UL)
 #define MAX_KINDS	8

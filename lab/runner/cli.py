@@ -6,6 +6,8 @@ Exit status: 0 if everything passed, 1 if a test failed, 2 if the command
 could not be carried out (one sentence says why and what to do).
 """
 
+import concurrent.futures
+import json
 import os
 import pathlib
 import sys
@@ -49,6 +51,7 @@ Usage: lab/run COMMAND
 
 Environment:
   LAB_TIMEOUT=FACTOR    multiply the time limits (slow or busy host)
+  LAB_JOBS=NUMBER       scenarios that all and coverage run at a time (1)
   LAB_KERNEL=IMAGE      boot another kernel than build/kernel's; one that is full
                         of checkers gets more time and memory by itself
   QEMU=PROGRAM          another QEMU than qemu-system-x86_64
@@ -58,13 +61,52 @@ Environment:
 
 
 def run_lab(box, scenario, results, keep_images):
-    """One scenario on one machine; its results go to the report."""
-    name = f"{box.name}/{scenario}"
-    outcome = session.run(box, scenario,
-                          lambda text: results.announce(f"{name}: {text}"),
-                          keep_images)
-    for result in outcome.results:
-        results.add(name, result)
+    """One scenario on one machine; the report learns how it goes along."""
+    return session.run(
+        box, scenario,
+        lambda text: results.announce(f"{box.name}/{scenario}: {text}"),
+        keep_images)
+
+
+def jobs():
+    """How many scenarios run at a time."""
+    text = os.environ.get("LAB_JOBS", "1")
+    if not text.isdecimal() or not 1 <= int(text) <= 1000:
+        raise LabError(f"LAB_JOBS={text} is not a number of scenarios to run "
+                       "at a time; for example, LAB_JOBS=2 runs two.")
+    return int(text)
+
+
+def run_labs(runs, results):
+    """
+    Scenarios on machines, the next one when one has ended.  What each has shown
+    goes to the report in one piece; those that could be run are yielded then.
+    """
+    number = jobs()
+    # not by all at the same time
+    guest.build_programs(session.BUILD / "guest")
+    pool = concurrent.futures.ThreadPoolExecutor(number)
+    try:
+        under_way = {pool.submit(run_lab, box, scenario, results, False):
+                     (box, scenario) for box, scenario in runs}
+        for run in concurrent.futures.as_completed(under_way):
+            box, scenario = under_way[run]
+            name = f"{box.name}/{scenario}"
+            try:
+                outcome = run.result()
+            except LabError as error:
+                # the other machines may still have something to say
+                results.add(name, Result("can be run", FAIL, (str(error),)))
+                continue
+            for result in outcome.results:
+                results.add(name, result)
+            yield box, scenario
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        qemu.Qemu.stop_all()
+        raise
+    finally:
+        pool.shutdown()
 
 
 class JudgeResults(unittest.TestResult):
@@ -107,14 +149,9 @@ def run_all():
     session.kernel_image()
     boxes = [machine.load(MACHINES, name) for name in machine.names(MACHINES)]
     run_judge_tests(results)
-    for box in boxes:
-        for scenario in box.scenarios:
-            try:
-                run_lab(box, scenario, results, keep_images=False)
-            except LabError as error:
-                # the other machines may still have something to say
-                results.add(f"{box.name}/{scenario}",
-                            Result("can be run", FAIL, (str(error),)))
+    for _ in run_labs([(box, scenario) for box in boxes
+                       for scenario in box.scenarios], results):
+        pass
     return results.total()
 
 
@@ -142,13 +179,7 @@ def run_coverage():
         coverage.EXCEPTIONS.read_text(encoding="utf-8"))
     total = coverage.gather(kunit_archive(), KUNIT_OBJECTS, known)
     boxes = [machine.load(MACHINES, name) for name in machine.names(MACHINES)]
-    for box, scenario in coverage.selection(boxes):
-        try:
-            run_lab(box, scenario, results, keep_images=False)
-        except LabError as error:
-            results.add(f"{box.name}/{scenario}",
-                        Result("can be run", FAIL, (str(error),)))
-            continue
+    for box, scenario in run_labs(coverage.selection(boxes), results):
         run = f"{box.name}-{scenario}"
         for name in (run, f"{run}-{box.partner}"):
             tape = session.BUILD / name / session.TAPE
@@ -159,12 +190,19 @@ def run_coverage():
     first = coveragepage.write(COVERAGE, found, excuses)
     (COVERAGE / "unlisted").write_text(
         coverage.entries(coverage.unlisted(found, excuses)), encoding="utf-8")
+    (COVERAGE / "summary.json").write_text(
+        json.dumps(coverage.summary(found)), encoding="utf-8")
     for result in coverage.judge(found, known, excuses):
         results.add("coverage", result)
     print("\n".join(["", *coverage.table(found), ""]))
     print(f"pages: {os.path.relpath(first)}; error paths that are neither "
           f"executed nor excused: {os.path.relpath(COVERAGE / 'unlisted')}")
     return results.total()
+
+
+def purposes(box):
+    """What a machine is for, in words."""
+    return ", ".join(box.scenarios) or "the scenarios of its partner"
 
 
 def run_one(machine_name, scenario):
@@ -176,10 +214,12 @@ def run_one(machine_name, scenario):
     if scenario not in box.scenarios:
         raise LabError(
             f"scenario '{scenario}' does not fit machine '{machine_name}', "
-            f"which is for: {', '.join(box.scenarios)}.")
+            f"which is for: {purposes(box)}.")
     qemu.version()
     session.kernel_image()
-    run_lab(box, scenario, results, keep_images=True)
+    outcome = run_lab(box, scenario, results, keep_images=True)
+    for result in outcome.results:
+        results.add(f"{box.name}/{scenario}", result)
     return results.total()
 
 
@@ -195,13 +235,15 @@ def run_shell(machine_name):
 
 def run_list():
     print("Machines (lab/machines/), each with the scenarios that fit it:")
-    for name in machine.names(MACHINES):
+    names, scenarios = machine.names(MACHINES), guest.scenario_names()
+    width = max(map(len, [*names, *scenarios]))
+    for name in names:
         box = machine.load(MACHINES, name)
-        print(f"  {name:16} {box.summary}")
-        print(f"  {'':16} {', '.join(box.scenarios)}")
+        print(f"  {name:{width}} {box.summary}")
+        print(f"  {'':{width}} {purposes(box)}")
     print("Scenarios (lab/scenarios/):")
-    for name in guest.scenario_names():
-        print(f"  {name:16} {guest.scenario_summary(name)}")
+    for name in scenarios:
+        print(f"  {name:{width}} {guest.scenario_summary(name)}")
     return 0
 
 

@@ -326,6 +326,13 @@ def selection(boxes):
     return chosen
 
 
+def summary(found):
+    """For the page of all results (gathered.py): lines by file."""
+    return {"files": {file.name: {"lines": len(file.counts),
+                                  "covered": file.covered}
+                      for file in found}}
+
+
 def table(found):
     """The lines of the table."""
     width = max([len(file.name) for file in found], default=0)

@@ -166,19 +166,25 @@ def print_route(verdict, provider, client):
     wrapped("  that is   ", route.words(verdict))
 
 
-def print_ledger(copies):
-    heading("The ledger: what the drives were told, from QEMU's trace")
-    print(f"  {'copy':21}  {'drive':5} {'verb':5}  {'memory':13} "
+def print_rows(column, groups):
+    """A table of rows of a ledger; groups are (what they are of, rows)."""
+    width = max(len(first) for first, _ in groups)
+    print(f"  {column:{width}}  {'drive':5} {'verb':5}  {'memory':13} "
           f"{'commands':>8} {'payload bytes':>14}")
-    for label in (PEER, SYSTEM):
-        first = TITLES[label]
-        for row in copies[label].ledger.rows:
+    for first, rows in groups:
+        for row in rows:
             through = row.memory == "system memory"
-            line = (f"  {first:21}  {row.drive:5} {row.verb:5}  "
+            line = (f"  {first:{width}}  {row.drive:5} {row.verb:5}  "
                     f"{row.memory:13} {count(row.commands):>8} "
                     f"{count(row.bytes):>14}")
             print(colour(line, "yellow" if through else "green"))
             first = ""
+
+
+def print_ledger(copies):
+    heading("The ledger: what the drives were told, from QEMU's trace")
+    print_rows("copy", [(TITLES[label], copies[label].ledger.rows)
+                        for label in (PEER, SYSTEM)])
 
 
 def print_checksums(copies):
@@ -191,13 +197,19 @@ def print_checksums(copies):
               f"    {copy.found}")
 
 
-def faults_of(outcome, verdict):
-    """Everything that makes the demonstration fail."""
+def failures_of(outcome):
+    """The tests of a run that failed, with what was said about them."""
     faults = []
     for result in outcome.results:
         if result.outcome == FAIL:
             faults.append(result.name)
             faults += [f"  {remark}" for remark in result.remarks]
+    return faults
+
+
+def faults_of(outcome, verdict):
+    """Everything that makes the demonstration fail."""
+    faults = failures_of(outcome)
     if outcome.copies and (not verdict or verdict.type != ROUTE_TYPE):
         faults.append(f"the route between the drives should be {ROUTE_TYPE} "
                       f"and is {verdict.type if verdict else 'not reported'}")
@@ -230,15 +242,21 @@ def print_conclusion(copies):
                  f"{peer.through_system_memory}", "bold"))
 
 
-def run(machine):
-    """The exit status of the demonstration."""
+def run_told(machine, scenario, title):
+    """Run a scenario, and tell how far it is."""
     emulator = qemu.version()
     session.kernel_image()
-    print(colour("Peer-to-peer DMA between two NVMe drives", "bold"))
+    print(colour(title, "bold"))
     wrapped("", f"Machine '{machine.name}': {machine.summary}. QEMU "
             f"{emulator}, {qemu.accelerator().upper()}.")
-    outcome = session.run(machine, SCENARIO,
-                          lambda text: print(f"  {text} ...", flush=True))
+    return session.run(machine, scenario,
+                       lambda text: print(f"  {text} ...", flush=True))
+
+
+def run(machine):
+    """The exit status of the demonstration."""
+    outcome = run_told(machine, SCENARIO,
+                       "Peer-to-peer DMA between two NVMe drives")
     copies = {copy.fields["label"]: copy for copy in outcome.copies}
     verdict = None
     if outcome.topology and PEER in copies and SYSTEM in copies:

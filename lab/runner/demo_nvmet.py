@@ -10,8 +10,7 @@ from the run; only if data, ledger and the target's counters are right is the
 exit status 0.
 """
 
-from . import demo, qemu, session
-from .ktap import FAIL
+from . import demo
 from .report import colour
 
 MACHINE = "nvmet-rdma"
@@ -37,17 +36,8 @@ def print_session(said):
 
 def print_ledger(watches):
     demo.heading("The ledger: what the drive was told, from QEMU's trace")
-    print(f"  {'target':14}  {'drive':5} {'verb':5}  {'memory':13} "
-          f"{'commands':>8} {'payload bytes':>14}")
-    for label in (WITHOUT, WITH):
-        first = TITLES[label]
-        for row in watches[label].own:
-            through = row.memory == "system memory"
-            line = (f"  {first:14}  {row.drive:5} {row.verb:5}  "
-                    f"{row.memory:13} {demo.count(row.commands):>8} "
-                    f"{demo.count(row.bytes):>14}")
-            print(colour(line, "yellow" if through else "green"))
-            first = ""
+    demo.print_rows("target", [(TITLES[label], watches[label].own)
+                               for label in (WITHOUT, WITH)])
 
 
 def print_conclusion(watches):
@@ -66,33 +56,18 @@ def print_conclusion(watches):
                  "bold"))
 
 
-def faults_of(outcome):
-    """Everything that makes the demonstration fail."""
-    faults = []
-    for result in outcome.results:
-        if result.outcome == FAIL:
-            faults.append(result.name)
-            faults += [f"  {remark}" for remark in result.remarks]
-    return faults
-
-
 def run(machine):
     """The exit status of the demonstration."""
-    emulator = qemu.version()
-    session.kernel_image()
-    print(colour("An NVMe target that keeps its data out of system memory",
-                 "bold"))
-    demo.wrapped("", f"Machine '{machine.name}': {machine.summary}. QEMU "
-                 f"{emulator}, {qemu.accelerator().upper()}.")
-    outcome = session.run(machine, SCENARIO,
-                          lambda text: print(f"  {text} ...", flush=True))
+    outcome = demo.run_told(
+        machine, SCENARIO,
+        "An NVMe target that keeps its data out of system memory")
     watches = {watch.label: watch for watch in outcome.watches}
     if outcome.topology and set(watches) == {WITHOUT, WITH}:
         print(f"  done in {outcome.seconds:.0f} s, Linux {outcome.kernel}")
         demo.print_topology(outcome, machine)
         print_session(outcome.said)
         print_ledger(watches)
-    faults = faults_of(outcome)
+    faults = demo.failures_of(outcome)
     if faults:
         return demo.print_faults(faults, f"{machine.name}-{SCENARIO}")
     print_conclusion(watches)

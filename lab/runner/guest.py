@@ -75,9 +75,8 @@ def host_programs(machine, scenario):
     return wanted_by(machine, scenario, "programs")
 
 
-def kernel_modules(machine, scenario, image):
-    """The modules that are to be in the machine, of the kernel in image."""
-    objects = (image / "../../../..").resolve()     # above arch/x86/boot
+def kernel_modules(machine, scenario, objects):
+    """The modules that are to be in the machine, of the kernel built there."""
     paths = [objects / f"{name}.ko"
              for name in wanted_by(machine, scenario, "modules")]
     for path in paths:

@@ -72,6 +72,7 @@ ROUTE_KEYS = {"provider": str, "client": str, "type": str, "distance": int,
               "reason": str, "port": str}
 COMMON_KEYS = {"type": str, "name": str, "below": str, "slot": int,
                "function": int}
+BLOCK = 512                 # bytes of a drive's
 MAX_FUNCTIONS = 8           # of one device, without virtual functions
 
 
@@ -131,7 +132,12 @@ class Device:
         """Bytes of the file on the host that its contents are in; 0: none."""
         if self.settings.get("file"):
             return self.settings["memory"]
-        return self.settings.get("disk", 0)
+        size = self.settings.get("disk", 0)
+        if "metadata" in self.settings:
+            # Of whole pages, or the kernel reads single blocks of it at first,
+            # whose metadata share a cache line: DMA debugging complains
+            size -= size % (BLOCK * (BLOCK + self.settings["metadata"]))
+        return size
 
     @property
     def carries(self):

@@ -33,6 +33,8 @@ KUNIT = LOGS / "kunit-results.json"
 KUNIT_LOG = LOGS / "kunit-kernel.log"
 LAB = LOGS / "test-lab.log"
 PAGE = ROOT / "Documentation" / "admin-guide" / "p2pdma-promises.rst"
+# The same for the page of all results, see gathered.py.
+ROWS = ROOT / "build" / "promises.json"
 
 HEAD = """\
 .. SPDX-License-Identifier: GPL-2.0
@@ -179,9 +181,12 @@ def parse(text):
     return [(promise["text"], promise["tests"]) for promise in promises]
 
 
-def page(promises, results):
-    """The page, or an error that names every test that does not hold."""
-    lines, faults = [], []
+def table(promises, results):
+    """
+    The rows of the page, a dictionary each, or an error that names every test
+    that does not hold.
+    """
+    rows, faults = [], []
     for text, tests in promises:
         first = text
         for words in tests:
@@ -191,12 +196,21 @@ def page(promises, results):
                               "latest run")
             faults += [f"'{name}' has not passed"
                        for name, passed, _ in matches if not passed]
-            lines += [f"   * - {first}".rstrip(), f"     - ``{words}``",
-                      f"     - {figure(matches)}"]
+            rows.append({"promise": first, "test": words,
+                         "figure": figure(matches)})
             first = ""
     if faults:
         raise LabError("these promises are not held:\n  "
                        + "\n  ".join(faults))
+    return rows
+
+
+def page(rows):
+    """The text of the page."""
+    lines = []
+    for row in rows:
+        lines += [f"   * - {row['promise']}".rstrip(),
+                  f"     - ``{row['test']}``", f"     - {row['figure']}"]
     return HEAD + "".join(f"{line}\n" for line in lines)
 
 
@@ -208,10 +222,11 @@ def main(arguments):
                   read(KUNIT_LOG) if KUNIT_LOG.exists() else "")
         for path in [LAB, *map(pathlib.Path, arguments)]:
             add_lab(results, read(path))
-        text = page(parse(read(SOURCE)), results)
+        rows = table(parse(read(SOURCE)), results)
     except LabError as error:
         print(f"promises: {error}", file=sys.stderr)
         return 1
-    PAGE.write_text(text, encoding="utf-8")
-    print(f"{PAGE.relative_to(ROOT)}: {text.count('   * - ') - 1} tests")
+    PAGE.write_text(page(rows), encoding="utf-8")
+    ROWS.write_text(json.dumps(rows), encoding="utf-8")
+    print(f"{PAGE.relative_to(ROOT)}: {len(rows)} tests")
     return 0

@@ -202,7 +202,8 @@ class Session:
         guest.build_initramfs(
             initramfs, self.machine, programs,
             guest.host_programs(self.machine, self.scenario),
-            guest.kernel_modules(self.machine, self.scenario, kernel))
+            guest.kernel_modules(self.machine, self.scenario,
+                                 self.tested.objects))
         sizes = {path: self.machine.device(name).image
                  for name, path in self.images.items()}
         check_free_space(self.directory, sum(sizes.values()))

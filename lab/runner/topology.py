@@ -11,8 +11,6 @@ against which the guest can be judged.
 import dataclasses
 import re
 
-BRIDGE_CLASS = 0x0604
-
 
 @dataclasses.dataclass(frozen=True)
 class Bar:
@@ -31,9 +29,6 @@ class Function:
     """A PCI function and what is below it."""
     address: str            # 0000:bb:dd.f
     name: str               # of the machine file; "" for what is on the board
-    vendor: int
-    device: int
-    pci_class: int
     bars: list
     children: list
 
@@ -42,10 +37,6 @@ class Function:
         yield self
         for child in self.children:
             yield from child.walk()
-
-    @property
-    def is_bridge(self):
-        return self.pci_class == BRIDGE_CLASS
 
 
 def _function(reply):
@@ -58,9 +49,8 @@ def _function(reply):
     below = reply.get("pci_bridge", {}).get("devices", [])
     address = (f"0000:{reply['bus']:02x}:{reply['slot']:02x}"
                f".{reply['function']}")
-    return Function(address, reply["qdev_id"], reply["id"]["vendor"],
-                    reply["id"]["device"], reply["class_info"]["class"],
-                    bars, [_function(child) for child in below])
+    return Function(address, reply["qdev_id"], bars,
+                    [_function(child) for child in below])
 
 
 @dataclasses.dataclass
@@ -76,22 +66,6 @@ class Topology:
     def by_name(self, name):
         """The function of that name, or None."""
         return next((fn for fn in self.functions() if fn.name == name), None)
-
-    def by_address(self, address):
-        return next((fn for fn in self.functions() if fn.address == address),
-                    None)
-
-    def path(self, address):
-        """The functions from the root bus down to this one."""
-        def search(functions):
-            for function in functions:
-                if function.address == address:
-                    return [function]
-                below = search(function.children)
-                if below:
-                    return [function, *below]
-            return []
-        return search(self.roots)
 
     def memory_at(self, first, last):
         """

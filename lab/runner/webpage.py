@@ -251,17 +251,16 @@ def coverage(found):
         rows.append((f"<code>{text(name)}</code>", f"{lines:,}",
                      f"{covered:,}", f"{share:.1f} %",
                      f'<meter max="100" value="{share:.1f}"></meter>'))
-    return (f'<p class="dim">Lines that the KUnit suites execute, '
-            f"{markup.when(found.coverage.made)}</p>"
+    return ('<p class="dim">Lines that the KUnit suites and scenarios of the '
+            f"lab execute together, {markup.when(found.coverage.made)}</p>"
             + table(("file", "lines", "covered", "", ""), rows,
                     ["", "number", "number", "number", ""]))
 
 
 def promises(found):
     head = list(found.promises[0])
-    return table([text(key) for key in head],
-                 [[text(entry.get(key, "")) for key in head]
-                  for entry in found.promises])
+    return table(head, [[text(entry[key]) for key in head]
+                        for entry in found.promises])
 
 
 def tile(heading, content):

@@ -8,10 +8,8 @@ import context  # noqa: F401
 from runner import topology as topologies
 
 
-def _device(bus, slot, function, name, pci_class, regions=(), below=None):
+def _device(bus, slot, function, name, regions=(), below=None):
     reply = {"bus": bus, "slot": slot, "function": function, "qdev_id": name,
-             "class_info": {"class": pci_class},
-             "id": {"vendor": 0x1b36, "device": 0x10},
              "regions": list(regions)}
     if below is not None:
         reply["pci_bridge"] = {"bus": {}, "devices": below}
@@ -23,14 +21,14 @@ def _memory(bar, address, size):
             "prefetch": True, "mem_type_64": True}
 
 
-DRIVE = _device(3, 0, 0, "src", 0x0108, [
+DRIVE = _device(3, 0, 0, "src", [
     _memory(0, 0xfe800000, 0x4000), _memory(2, 0xf8000000, 64 << 20)])
 PCI = [{"bus": 0, "devices": [
-    _device(0, 0, 0, "", 0x0600),
-    _device(0, 1, 0, "rp0", 0x0604, [_memory(0, 0xfea00000, 0x1000)], [
-        _device(1, 0, 0, "sw0", 0x0604, [], [
-            _device(2, 0, 0, "dn0", 0x0604, [], [DRIVE])])]),
-    _device(0, 31, 2, "", 0x0106, [
+    _device(0, 0, 0, ""),
+    _device(0, 1, 0, "rp0", [_memory(0, 0xfea00000, 0x1000)], [
+        _device(1, 0, 0, "sw0", [], [
+            _device(2, 0, 0, "dn0", [], [DRIVE])])]),
+    _device(0, 31, 2, "", [
         {"bar": 4, "address": 0xc040, "size": 32, "type": "io"},
         _memory(5, 0xfea01000, 0x1000)]),
 ]}]

@@ -2,6 +2,7 @@
 """Coverage: from the counters of a real program to the verdict."""
 
 import io
+import json
 import pathlib
 import subprocess
 import tarfile
@@ -10,7 +11,7 @@ import types
 import unittest
 
 import context  # noqa: F401
-from runner import coverage, coveragepage
+from runner import coverage, coveragepage, gathered
 from runner.errors import LabError
 from runner.ktap import FAIL
 
@@ -213,6 +214,17 @@ class Judge(Fixture):
         self.assertEqual(len(lines), 4)
         self.assertRegex(lines[2], rf"^{H} +\d+ +\d+ +100\.0$")
         self.assertEqual(lines[-1].split()[0], "all")
+
+    def test_summary_is_what_the_report_reads(self):
+        path = self.root / "summary.json"
+        path.write_text(json.dumps(coverage.summary(self.found(["1"]))),
+                        encoding="utf-8")
+        read = gathered.coverage(path).files
+        self.assertEqual(sorted(read), [C, H])
+        lines, covered = read[H]
+        self.assertEqual(lines, covered)
+        lines, covered = read[C]
+        self.assertLess(covered, lines)
 
     def test_pages(self):
         found = self.found(["1"])

@@ -102,17 +102,16 @@ class Words(unittest.TestCase):
             '[roles]', 'scenarios = ["routes", "examples"]\n[roles]'))
         with tempfile.TemporaryDirectory() as name:
             objects = pathlib.Path(name).resolve()
-            image = objects / "arch" / "x86" / "boot" / "bzImage"
             modules = [objects / "samples" / "p2pdma" / f"p2pdma_{which}.ko"
                        for which in ("client", "orchestrator", "provider")]
-            for path in (image, *modules):
+            for path in modules:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(path.name.encode())
             for scenario, wanted in (
                     ("routes", []), ("examples", modules),
                     ("shell", modules)):
                 self.assertEqual(
-                    guest.kernel_modules(box, scenario, image), wanted)
+                    guest.kernel_modules(box, scenario, objects), wanted)
             archive = objects / "initramfs"
             guest.build_initramfs(archive, box, [], modules=modules)
             for path in modules:
@@ -120,7 +119,7 @@ class Words(unittest.TestCase):
                               archive.read_bytes())
             modules[1].unlink()
             with self.assertRaisesRegex(LabError, "p2pdma_orchestrator.ko"):
-                guest.kernel_modules(box, "examples", image)
+                guest.kernel_modules(box, "examples", objects)
 
     def test_archive(self):
         archive = guest.Archive()

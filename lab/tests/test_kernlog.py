@@ -31,6 +31,7 @@ COMPLAINTS = (
     "[    1.0] kmemleak: Memory pool empty, consider increasing "
     "CONFIG_DEBUG_KMEMLEAK_MEM_POOL_SIZE",
     "[    1.0] kmemleak: Freeing unknown object at 0x1",
+    "[    1.0] kmemleak: Cannot allocate a kmemleak_object structure",
     "[    1.0] BUG: KCSAN: data-race in pci_p2pdma_a / pci_p2pdma_b",
     "[    1.0] BUG: Bad page state in process sh  pfn:00001",
     "[    1.0] BUG kmalloc-64 (Not tainted): Poison overwritten",
@@ -53,6 +54,8 @@ HARMLESS = (
     "[    0.0] mem auto-init: stack:off, heap alloc:off, heap free:off",
     "[    0.0] kmemleak: Kernel memory leak detector initialized (mem pool "
     "available: 15699)",
+    "[    1.0] kmemleak: Cannot allocate a scan area, scanning the full "
+    "object",
     "[    0.0] ODEBUG: selftest passed",
     "[    0.0] kcsan: enabled early",
     "[    0.0] page_owner is enabled",

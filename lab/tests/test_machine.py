@@ -305,6 +305,21 @@ class Options(unittest.TestCase):
         self.assertIn("ivshmem-plain,id=m0,memdev=m0-memory", found)
         self.assertIn("e1000e,id=n0,netdev=n0-net", found)
 
+    def test_drives_with_metadata_have_whole_pages(self):
+        text = ('summary = "a test"\n[[device]]\ntype = "nvme"\n'
+                'name = "d0"\ndisk = "16M"\n')
+        size = machine.parse("x.toml", text).device("d0").image
+        self.assertEqual(size, 16 << 20)
+        for metadata in (8, 16, 64):
+            with self.subTest(metadata):
+                box = machine.parse("x.toml",
+                                    f"{text}metadata = {metadata}\n")
+                size = box.device("d0").image
+                blocks = size // (512 + metadata)
+                self.assertEqual(blocks % 8, 0)
+                self.assertEqual(size, blocks * (512 + metadata))
+                self.assertGreater(size, 15 << 20)
+
     def test_memory_in_a_file(self):
         box = machine.parse("x.toml", 'summary = "a test"\n[[device]]\n'
                             'type = "ivshmem"\nname = "m0"\n'

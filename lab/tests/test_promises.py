@@ -47,7 +47,8 @@ class Page(unittest.TestCase):
         promises.add_lab(self.results, LAB)
 
     def page(self, *tests):
-        return promises.page([("it holds", list(tests))], self.results)
+        return promises.page(promises.table([("it holds", list(tests))],
+                                            self.results))
 
     def refused(self, part, *tests):
         with self.assertRaises(LabError) as caught:

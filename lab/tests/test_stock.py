@@ -9,7 +9,7 @@ from runner import machine
 
 ROOT = context.LAB.parent
 SUITES = (*(ROOT / "drivers" / "pci" / "tests").glob("*_test.c"),
-          *(ROOT / "drivers" / "nvme" / "target").glob("*_test.c"))
+          *(ROOT / "drivers" / "nvme").glob("*/*_test.c"))
 
 
 def cases():

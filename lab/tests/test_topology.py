@@ -13,16 +13,17 @@ class Tree(unittest.TestCase):
 
     def test_names_and_addresses(self):
         self.assertEqual(self.tree.by_name("src").address, "0000:03:00.0")
-        self.assertEqual(self.tree.by_address("0000:02:00.0").name, "dn0")
+        self.assertEqual(self.tree.by_name("dn0").address, "0000:02:00.0")
         self.assertIsNone(self.tree.by_name("nobody"))
 
-    def test_path(self):
-        self.assertEqual(
-            [fn.name for fn in self.tree.path("0000:03:00.0")],
-            ["rp0", "sw0", "dn0", "src"])
+    def test_who_is_below_whom(self):
+        port = next(fn for fn in self.tree.roots if fn.name == "rp0")
+        self.assertEqual([fn.name for fn in port.walk()],
+                         ["rp0", "sw0", "dn0", "src"])
 
     def test_io_bars_are_left_out(self):
-        sata = self.tree.by_address("0000:00:1f.2")
+        sata = next(fn for fn in self.tree.functions()
+                    if fn.address == "0000:00:1f.2")
         self.assertEqual([bar.number for bar in sata.bars], [5])
 
 

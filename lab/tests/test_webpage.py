@@ -8,7 +8,7 @@ import tempfile
 import unittest
 
 import context
-from runner import gathered, machine, record, webpage
+from runner import gathered, machine, promises, record, webpage
 from runner.errors import LabError
 from runner.ktap import FAIL, PASS, SKIP, Result
 
@@ -50,6 +50,9 @@ BENCH = {"kernels": {"stock": "6.12.1", "ours": "6.12.2"}, "quick": False,
          "figures": [{"row": "lifo/1G/64K", "statistic": "median",
                       "title": "allocate & free", "stock": 339, "ours": 131,
                       "target": 130}]}
+HELD = promises.Results()
+HELD.add("kunit", "zero.holds", True)
+PROMISES = promises.table([("never <silently> wrong", ["kunit zero"])], HELD)
 VOID = {"meta", "meter"}
 
 
@@ -127,8 +130,7 @@ class Build(unittest.TestCase):
         self.put("coverage/summary.json",
                  {"files": {"drivers/pci/p2pdma.c": {"lines": 200,
                                                      "covered": 190}}})
-        self.put("promises.json", [{"promise": "never <silently> wrong",
-                                    "proof": "make test"}])
+        self.put("promises.json", PROMISES)
         self.put_run("routes")
         self.put_run("copy", FAIL)
 
@@ -172,9 +174,10 @@ class Gathering(Build):
         with self.assertRaisesRegex(LabError, "bench.json is damaged"):
             self.gather()
 
-    def test_rows_within_an_object(self):
-        self.put("promises.json", {"format": 1, "promises": [{"a": 1}]})
-        self.assertEqual(self.gather().promises, ({"a": 1},))
+    def test_what_is_promised(self):
+        self.assertEqual(self.gather().promises, ())
+        self.put("promises.json", PROMISES)
+        self.assertEqual(self.gather().promises, tuple(PROMISES))
 
 
 class Page(Build):
@@ -190,6 +193,7 @@ class Page(Build):
         text = self.page()
         self.assertIn("two &amp; a half drives", text)
         self.assertIn("never &lt;silently&gt; wrong", text)
+        self.assertIn("<td>kunit zero</td>", text)
         self.assertIn("b.c:1: warning: &lt;unused&gt;", text)
         self.assertIn("wanted: &lt;1&gt;", text)
         self.assertIn("95.0 %", text)
