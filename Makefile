@@ -9,7 +9,8 @@
 #   DEBUG=1                     kunit with KASAN, lockdep, kmemleak and other checkers;
 #                               DEBUG=kcsan: with KCSAN instead
 #   MACHINE=, SCENARIO=         for lab and shell; names of files in lab/
-#   MUTATIONS=                  for mutations; names of files in scripts/mutations, or all
+#   MUTATIONS=                  for mutations; names of files in scripts/mutations, without
+#                               .patch; all of them if it is empty
 #   TARGET=nvmet                for demo: the NVMe target instead of a copy
 #   CONFIG=small or a file      for deb: another configuration than Debian's
 #   PART="docs llvm"            for check-series: these parts only

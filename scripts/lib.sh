@@ -103,6 +103,9 @@ lock()
 	fi
 }
 
+# What installs the commands that a script needs; some say more.
+install_deps=scripts/install-deps
+
 # need COMMAND...: stops if a command is missing.
 need()
 {
@@ -110,8 +113,15 @@ need()
 
 	for command; do
 		command -v "$command" >/dev/null ||
-			die "the command '$command' is missing; run scripts/install-deps"
+			die "the command '$command' is missing; run $install_deps"
 	done
+}
+
+# need_tree: stops if scripts/assemble has not made build/linux.
+need_tree()
+{
+	[ -f "$stamps/linux" ] ||
+		die "there is no complete build/linux; run 'make tree' first"
 }
 
 # The packaged Python, not one that happens to come first in PATH, unless that is
@@ -139,6 +149,25 @@ kernel_version()
 		$1 == "PATCHLEVEL" { p = $2 }
 		$1 == "SUBLEVEL" { s = $2; exit }
 		END { if (v != "") print v "." p "." s }' "$1/Makefile"
+}
+
+# list_patches: the names in patches/series, one a line, in their order.
+list_patches()
+{
+	local line patch
+
+	while IFS= read -r line || [ -n "$line" ]; do
+		read -r patch _ <<<"${line%%#*}" || true
+		if [ -n "$patch" ]; then
+			printf '%s\n' "$patch"
+		fi
+	done <"$top/patches/series"
+}
+
+# whole_files PATCH: the whole files that it brings, one path a line.
+whole_files()
+{
+	sed -n '/^--- /q; s/^Whole-files: //p' "$top/patches/$1"
 }
 
 # Arguments that every kernel make gets.
@@ -229,6 +258,39 @@ merge_fragments()
 				if (!(i in option) || last[option[i]] == i)
 					print line[i]
 		}' "$@"
+}
+
+# prepare_objects TREE OUT FRAGMENT LOG: configures OUT, and makes what single objects are
+# compiled with.
+prepare_objects()
+{
+	configure "$@"
+	make_prepare "$1" "$2" "$4"
+}
+
+# make_prepare TREE OUT LOG: the same where there is a configuration already.
+make_prepare()
+{
+	if ! make -C "$1" O="$2" "${kmake[@]}" -j"$(nproc)" prepare >>"$3" 2>&1; then
+		tail -n 20 "$3" >&2
+		die "a kernel tree could not be prepared; the last lines are above, all of them in $3"
+	fi
+}
+
+# build_kernel NAME TREE OUT FRAGMENT [MANIFEST]: configures and builds a kernel, with a
+# line of progress. The log is build/log/NAME.log. MANIFEST lists the files of the tree
+# that may change.
+build_kernel()
+{
+	local name=$1 tree=$2 out=$3 fragment=$4 manifest=${5-$stamps/manifest} python
+
+	python=$(find_python)
+	share_ccache
+	configure "$tree" "$out" "$fragment" "$logs/$name-config.log"
+	"$python" "$top/scripts/progress" --name "$name" --log "$logs/$name.log" \
+		--objects "$out" --tree "$tree" --stamps "$stamps" --manifest "$manifest" \
+		--expect "$(sed -n 's/^# Targets of a build from nothing: //p' "$fragment")" -- \
+		make -C "$tree" O="$out" "${kmake[@]}" "${instrument[@]}" -j"$(nproc)" all
 }
 
 # The C files of ours that the kernel is made of: not the tests, nor what only they
