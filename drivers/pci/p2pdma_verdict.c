@@ -334,7 +334,7 @@ kept_verdict(const struct p2pdma_verdict_table *table, struct device *client)
 	return read_slot(table, client_key(to_pci_dev(client)));
 }
 
-/* @function is the client, if it or the provider was removed; NULL if there is none */
+/* @function is NULL, or the client: then that or the provider was removed */
 static enum pci_p2pdma_reason none_reason(const struct pci_dev *function)
 {
 	return function ? PCI_P2PDMA_PORT_UNREADABLE : PCI_P2PDMA_NO_PCI_CLIENT;

@@ -382,20 +382,12 @@ static const struct dev_pagemap_ops next_ops = {
 	.page_free = free_to_the_next,
 };
 
-/* The pages of a provider on another bus belong to no pool of ours */
-static void announcing_leaves_other_buses_alone(struct kunit *test)
+/* The BAR that no provider has becomes memory of somebody on another bus */
+static void *foreign_memory(struct kunit *test, struct pci_dev *mem,
+			    struct dev_pagemap *pgmap)
 {
-	struct pci_kunit_tree *tree = PCI_KUNIT_CREATE(test, bench);
-	struct pci_dev *mem = make_provider(test, tree);
-	struct p2pdma_region *region;
-	struct dev_pagemap *pgmap;
 	void *addr;
 
-	/* Around a foreign pagemap is what would be found if it were ours */
-	region = kunit_kzalloc(test, sizeof(*region), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, region);
-	region->p2p = rcu_access_pointer(mem->p2pdma);
-	pgmap = &region->pgmap;
 	pgmap->type = MEMORY_DEVICE_PCI_P2PDMA;
 	pgmap->ops = &next_ops;
 	pgmap->range.start = pci_resource_start(mem, 2);
@@ -403,10 +395,26 @@ static void announcing_leaves_other_buses_alone(struct kunit *test)
 	pgmap->nr_range = 1;
 	addr = memremap_pages(pgmap, NUMA_NO_NODE);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(addr));
+	return addr;
+}
+
+/* The pages of a provider on another bus belong to no pool of ours */
+static void announcing_leaves_other_buses_alone(struct kunit *test)
+{
+	struct pci_kunit_tree *tree = PCI_KUNIT_CREATE(test, bench);
+	struct pci_dev *mem = make_provider(test, tree);
+	struct p2pdma_region *region;
+	void *addr;
+
+	/* Around a foreign pagemap is what would be found if it were ours */
+	region = kunit_kzalloc(test, sizeof(*region), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, region);
+	region->p2p = rcu_access_pointer(mem->p2pdma);
+	addr = foreign_memory(test, mem, &region->pgmap);
 
 	p2pdma_page_referenced(virt_to_page(addr));
 	KUNIT_EXPECT_FALSE(test, pool_of(mem)->armed);
-	memunmap_pages(pgmap);
+	memunmap_pages(&region->pgmap);
 }
 
 /* ->page_free() is the last that is done with a page of this type */
@@ -420,13 +428,7 @@ static void page_free_may_hand_out_again(struct kunit *test)
 
 	pgmap = kunit_kzalloc(test, sizeof(*pgmap), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, pgmap);
-	pgmap->type = MEMORY_DEVICE_PCI_P2PDMA;
-	pgmap->ops = &next_ops;
-	pgmap->range.start = pci_resource_start(mem, 2);
-	pgmap->range.end = pci_resource_end(mem, 2);
-	pgmap->nr_range = 1;
-	addr = memremap_pages(pgmap, NUMA_NO_NODE);
-	KUNIT_ASSERT_FALSE(test, IS_ERR(addr));
+	addr = foreign_memory(test, mem, pgmap);
 
 	page = virt_to_page(addr);
 	count_at_free = -1;
