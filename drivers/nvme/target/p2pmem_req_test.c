@@ -19,8 +19,6 @@
 #include "../../pci/tests/p2pdma_fault.h"
 #include "p2pmem_stage.h"
 
-#define PATIENCE	(60 * HZ)
-
 /* Allocations for a second buffer of two pages and metadata, and more than that */
 #define BOUNCE_FAULTS	6
 #define MOST_FAULTS	50
@@ -559,9 +557,7 @@ static bool bounce_fails(struct stage *stage, u8 opcode, unsigned int n,
 	req->execute = succeed;
 
 	hit = refuse_here(stage, n);
-	KUNIT_ASSERT_NE(test, 0UL,
-			wait_for_completion_timeout(&stage->responded,
-						    PATIENCE));
+	stage_await(stage);
 	status = le16_to_cpu(stage->cqe.status) >> 1;
 	if (status != NVME_SC_SUCCESS) {
 		++*failures;

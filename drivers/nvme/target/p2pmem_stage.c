@@ -345,6 +345,19 @@ void stage_begin(struct stage *stage, u8 opcode, size_t length)
 }
 
 /**
+ * stage_await - wait for the response to a request, and for who has given it
+ * @stage: the stage
+ */
+void stage_await(struct stage *stage)
+{
+	KUNIT_ASSERT_NE(stage->test, 0UL,
+			wait_for_completion_timeout(&stage->responded,
+						    PATIENCE));
+	/* Namespace and queue are put after that, in a worker perhaps */
+	flush_workqueue(nvmet_wq);
+}
+
+/**
  * stage_run - do the drive's part of a request that has memory
  * @stage: the stage
  *
@@ -357,9 +370,7 @@ u16 stage_run(struct stage *stage)
 	stage->bios = 0;
 	KUNIT_ASSERT_EQ(stage->test, nvmet_bdev_parse_io_cmd(req), 0);
 	req->execute(req);
-	KUNIT_ASSERT_NE(stage->test, 0UL,
-			wait_for_completion_timeout(&stage->responded,
-						    PATIENCE));
+	stage_await(stage);
 	return le16_to_cpu(stage->cqe.status) >> 1;
 }
 

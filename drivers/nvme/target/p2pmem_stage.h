@@ -95,6 +95,7 @@ void stage_connect(struct stage *stage, const struct nvmet_fabrics_ops *ops);
 void stage_connect_nic(struct stage *stage);
 
 void stage_begin(struct stage *stage, u8 opcode, size_t length);
+void stage_await(struct stage *stage);
 u16 stage_run(struct stage *stage);
 bool stage_whole(struct stage *stage, u8 opcode, size_t length);
 bool stage_read(struct stage *stage);
