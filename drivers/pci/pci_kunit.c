@@ -325,13 +325,17 @@ static bool pci_kunit_run(struct pci_kunit_tree *tree, pci_kunit_op op,
 	atomic_set(&tree->op_state, PCI_KUNIT_OP_RUNNING);
 	kref_get(&tree->kref);
 	queue_work(system_unbound_wq, &tree->work);
-	if (pci_kunit_wait(tree))
+	if (pci_kunit_wait(tree)) {
+		/* Until the worker has dropped its reference, too */
+		flush_work(&tree->work);
 		return true;
+	}
 
 	atomic_inc(&pci_kunit_stuck);
 	if (atomic_cmpxchg(&tree->op_state, PCI_KUNIT_OP_RUNNING,
 			   PCI_KUNIT_OP_STUCK) != PCI_KUNIT_OP_RUNNING) {
 		atomic_dec(&pci_kunit_stuck);
+		flush_work(&tree->work);
 		return true;		/* it has, just now */
 	}
 	KUNIT_FAIL(tree->test,
