@@ -29,7 +29,8 @@
  * What must be true at any time is counted as it is found to be wrong, and looked
  * at in the end: threads cannot fail a test by themselves.
  *
- * With p2pdma_stress_test.cycles=N on the command line, it goes on for longer.
+ * With p2pdma_stress_test.cycles=N on the command line, it goes on for longer,
+ * and for three minutes at most.
  */
 #include <kunit/resource.h>
 #include <kunit/test.h>
@@ -545,7 +546,7 @@ static void expect_calm(struct storm *storm, s64 longest, unsigned int done)
 	kunit_info(test, "%u cycles, the longest %lld ms; %lu allocations, %lu refused, %lu mappings, %lu times no provider\n",
 		   done, longest, sum.allocated, sum.refused, sum.mapped,
 		   sum.unfound);
-	KUNIT_EXPECT_EQ(test, done, cycles);
+	KUNIT_EXPECT_GE(test, done, min(cycles, P2P_FEWEST_CYCLES));
 	KUNIT_EXPECT_LT(test, longest, LONGEST_MS);
 	/* Otherwise nobody was in the way of an end */
 	KUNIT_EXPECT_GT(test, sum.refused + sum.unfound, 0);
@@ -554,6 +555,7 @@ static void expect_calm(struct storm *storm, s64 longest, unsigned int done)
 static void providers_come_and_go(struct kunit *test)
 {
 	struct storm *storm = storm_create(test);
+	unsigned long start = jiffies;
 	struct pci_dev *mem;
 	s64 longest = 0;
 	unsigned int i;
@@ -570,7 +572,7 @@ static void providers_come_and_go(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, p2p_ask(storm->tree, mem, "nic"), DISTANCE_MEM);
 
 	start_threads(storm, work);
-	for (i = 0; i < cycles; i++) {
+	for (i = 0; p2p_one_more(i, cycles, start); i++) {
 		begun = ktime_get();
 		replug(storm, i);
 		longest = max(longest, ktime_ms_delta(ktime_get(), begun));
@@ -672,6 +674,7 @@ static int work_on_fabric(void *data)
 static void any_provider_comes_and_goes(struct kunit *test)
 {
 	struct storm *storm = storm_create(test);
+	unsigned long start = jiffies;
 	struct p2pdma_provider *guest;
 	s64 longest = 0;
 	unsigned int i;
@@ -684,7 +687,7 @@ static void any_provider_comes_and_goes(struct kunit *test)
 	rcu_assign_pointer(storm->guest, guest);
 	start_threads(storm, work_on_fabric);
 
-	for (i = 0; i < cycles; i++) {
+	for (i = 0; p2p_one_more(i, cycles, start); i++) {
 		begun = ktime_get();
 		fabric_set(storm->fabric, i % 3, 0,
 			   i & 4 ? PCI_P2PDMA_MAP_BUS_ADDR :
@@ -694,6 +697,7 @@ static void any_provider_comes_and_goes(struct kunit *test)
 		p2pdma_provider_unregister(guest);
 		if (p2pdma_provider_register(guest)) {
 			storm->fabric->provider[2].registered = false;
+			KUNIT_FAIL(test, "not to be registered again");
 			break;
 		}
 		rcu_assign_pointer(storm->guest, guest);
@@ -702,7 +706,7 @@ static void any_provider_comes_and_goes(struct kunit *test)
 	}
 	kunit_release_action(test, stop_threads, storm);
 	expect_calm(storm, longest, i);
-	KUNIT_EXPECT_EQ(test, storm->fabric->provider[2].revoked, cycles);
+	KUNIT_EXPECT_EQ(test, storm->fabric->provider[2].revoked, i);
 }
 
 static struct kunit_case p2pdma_stress_cases[] = {

@@ -17,7 +17,8 @@
  * the memory (p2pdma_shadow.h): nobody else may get it before it is let go of, and
  * nobody at all in the next life of the provider.
  *
- * With p2pdma_stress_user_test.cycles=N on the command line it goes on for longer.
+ * With p2pdma_stress_user_test.cycles=N on the command line it goes on for longer,
+ * and for three minutes at most.
  */
 #include <kunit/resource.h>
 #include <kunit/test.h>
@@ -449,7 +450,7 @@ static void expect_calm(struct storm *storm, s64 longest, unsigned int done)
 	kunit_info(test, "%u cycles, the longest %lld ms; %lu descriptors, %lu mappings, %lu pages pinned, %lu imports, %lu revoked, %lu refused\n",
 		   done, longest, sum.exported, sum.mapped, sum.pinned,
 		   sum.imported, sum.notified, sum.refused);
-	KUNIT_EXPECT_EQ(test, done, cycles);
+	KUNIT_EXPECT_GE(test, done, min(cycles, P2P_FEWEST_CYCLES));
 	KUNIT_EXPECT_LT(test, longest, LONGEST_MS);
 	/* Otherwise nothing was in the way of an end */
 	KUNIT_EXPECT_GT(test, sum.pinned, 0);
@@ -461,6 +462,7 @@ static void expect_calm(struct storm *storm, s64 longest, unsigned int done)
 static void programs_lose_their_memory(struct kunit *test)
 {
 	struct storm *storm = kunit_kzalloc(test, sizeof(*storm), GFP_KERNEL);
+	unsigned long start = jiffies;
 	unsigned int i, major;
 	char __user *user;
 	struct pci_dev *mem;
@@ -493,7 +495,7 @@ static void programs_lose_their_memory(struct kunit *test)
 	}
 
 	start_threads(storm, user);
-	for (i = 0; i < cycles; i++) {
+	for (i = 0; p2p_one_more(i, cycles, start); i++) {
 		begun = ktime_get();
 		if (i % SWITCH_EVERY == SWITCH_EVERY - 1) {
 			pci_kunit_remove(storm->tree, "dn0");

@@ -448,6 +448,19 @@ void p2p_hurry_rcu(struct kunit *test)
 			0);
 }
 
+/* KUnit gives a case five minutes, however slow the machine is */
+#define STORM_TIME	(180 * HZ)
+
+/*
+ * Whether a storm, begun at a time in jiffies, goes on.  It has all its cycles, or
+ * as many as there is time for, but too few are none.
+ */
+bool p2p_one_more(unsigned int done, unsigned int cycles, unsigned long begun)
+{
+	return done < cycles && (done < P2P_FEWEST_CYCLES ||
+				 time_before(jiffies, begun + STORM_TIME));
+}
+
 /* What the administrator allows ------------------------------------------- */
 
 /* 0 or the error that the writer gets */

@@ -46,6 +46,9 @@ struct vfsmount;
 /* A kernel that checks every access is several times slower: do less */
 #define P2P_SLOW	(IS_ENABLED(CONFIG_KASAN) || IS_ENABLED(CONFIG_KCSAN))
 
+/* A storm of fewer cycles would show nothing */
+#define P2P_FEWEST_CYCLES	50U
+
 struct pci_kunit_node *p2p_copy_nodes(struct kunit *test,
 				      const struct pci_kunit_node *nodes,
 				      size_t count);
@@ -99,6 +102,7 @@ unsigned int p2p_log_count(struct kmsg_dump_iter *iter, const char *a,
 void p2p_quiet(struct kunit *test, int level);
 void p2p_loud(void);
 void p2p_hurry_rcu(struct kunit *test);
+bool p2p_one_more(unsigned int done, unsigned int cycles, unsigned long begun);
 int p2p_allow(struct kunit *test, const char *text);
 int p2p_zero(struct kunit *test, const char *text);
 void p2p_mknod(struct kunit *test, struct vfsmount *mnt, const char *name,
