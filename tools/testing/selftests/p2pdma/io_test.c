@@ -165,7 +165,7 @@ static void *work(void *data)
 	return NULL;
 }
 
-TEST_F(io, threads)
+TEST_F_TIMEOUT(io, threads, 300)
 {
 	struct worker workers[THREADS] = {};
 	int i;
