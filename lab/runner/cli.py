@@ -130,6 +130,10 @@ class JudgeResults(unittest.TestResult):
     # An error is a failure to whoever reads the report.
     addError = addFailure
 
+    def addSubTest(self, test, subtest, err):
+        if err:
+            self.addFailure(subtest, err)
+
     def addSkip(self, test, reason):
         self._add(test, SKIP, (reason,))
 

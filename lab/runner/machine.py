@@ -9,7 +9,7 @@ A machine is a TOML file.  Top level:
     smp        number of CPUs                        (default 2)
     memory     RAM, e.g. "768M"                      (default "768M")
     timeout    seconds for boot and scenario, after
-               which the run counts as hung          (default 240)
+               which the run counts as hung          (default 600)
     kernel     list of further kernel parameters
     scenarios  list of the scenarios that fit this machine
     partner    name of another machine that is booted along, for the same
@@ -410,7 +410,7 @@ class _Reader:
             name=name, summary=top["summary"], cpu=top.get("cpu", "max"),
             smp=top.get("smp", 2),
             memory=self.size("top level", top, "memory", "768M"),
-            timeout=top.get("timeout", 240),
+            timeout=top.get("timeout", 600),
             partner=top.get("partner", ""),
             kernel=self.strings(top, "kernel"),
             scenarios=self.strings(top, "scenarios"),
@@ -479,8 +479,10 @@ def _device_options(machine, dev, number, disk, cable):
         return ["-device", f"pcie-pci-bridge,id={name}{tail}"]
     if dev.type == "nvme":
         image = [
+            # Nobody reads it but through the host's page cache, and a busy
+            # disk could keep the emulator waiting for longer than its guest.
             "-blockdev", f"driver=file,filename={disk},"
-            f"node-name={name}-file",
+            f"node-name={name}-file,cache.no-flush=on",
             "-blockdev", f"driver=raw,file={name}-file,"
             f"node-name={name}-disk",
         ]

@@ -209,7 +209,10 @@ class Qemu:
     def quit(self):
         """End the machine in good order; drive images are complete then."""
         self.monitor.command("quit")
-        self.process.wait(timeout=60)
+        try:
+            self.process.wait(timeout=600)
+        except subprocess.TimeoutExpired:
+            raise LabError("QEMU does not end when it is told to.") from None
 
     def console_text(self):
         return self.console.read_text(encoding="utf-8", errors="replace")

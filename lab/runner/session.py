@@ -20,6 +20,7 @@ import contextlib
 import dataclasses
 import fcntl
 import hashlib
+import math
 import os
 import pathlib
 import random
@@ -56,8 +57,8 @@ def kernel_image():
     return path
 
 
-def time_limit(machine):
-    """Seconds; LAB_TIMEOUT multiplies them for a slow or busy host."""
+def factor():
+    """LAB_TIMEOUT, which multiplies time limits for a slow or busy host."""
     text = os.environ.get("LAB_TIMEOUT", "1")
     try:
         scale = float(text)
@@ -66,7 +67,12 @@ def time_limit(machine):
     if not 0 < scale <= 1000:
         raise LabError(f"LAB_TIMEOUT={text} is not a factor for time limits; "
                        "for example, LAB_TIMEOUT=3 triples them.")
-    return machine.timeout * scale
+    return scale
+
+
+def time_limit(machine):
+    """Seconds that a run may take."""
+    return machine.timeout * factor()
 
 
 @dataclasses.dataclass
@@ -191,6 +197,11 @@ class Session:
         """How much longer than usual the kernel may take."""
         return self.tested.slowness if self.tested else 1
 
+    @property
+    def patience(self):
+        """The same for the limits of single steps, a whole number."""
+        return math.ceil(self.slowness * max(1, factor()))
+
     def start(self, interactive=False):
         """Prepare the files and start QEMU."""
         kernel = kernel_image()
@@ -211,7 +222,7 @@ class Session:
             make_image(path, size)
         parameters = " ".join([
             *PARAMETERS, "quiet" if interactive else "ignore_loglevel",
-            *self.machine.kernel, f"lab.patience={self.slowness}",
+            *self.machine.kernel, f"lab.patience={self.patience}",
             f"lab.scenario={self.scenario}"])
         cable = self.side.cable if self.side else None
         machine = dataclasses.replace(
@@ -342,7 +353,7 @@ class Session:
             raise channel.Refused(str(error)) from None
         # QEMU 7.2 keeps NVMe controllers in its memory and thus never reports
         # one as deleted; that it has left the bus is what counts.
-        patience = UNPLUG_PATIENCE * self.slowness
+        patience = UNPLUG_PATIENCE * self.patience
         deadline = time.monotonic() + patience
         while topology.present(vm.monitor, drive.name):
             if time.monotonic() > deadline:

@@ -12,7 +12,7 @@ from unittest import mock
 import context  # noqa: F401 pylint: disable=unused-import
 from runner import cli, report
 from runner.errors import LabError
-from runner.ktap import PASS, Result
+from runner.ktap import FAIL, PASS, Result
 
 BOXES = [types.SimpleNamespace(name=name) for name in ("a", "b", "c", "d")]
 RUNS = [(box, "copy") for box in BOXES]
@@ -101,6 +101,23 @@ class Several(unittest.TestCase):
             with self.subTest(text), self.assertRaises(LabError), \
                     mock.patch.dict(os.environ, {"LAB_JOBS": text}):
                 cli.jobs()
+
+
+class Judges(unittest.TestCase):
+    """What tests of the judges have found comes into the report."""
+
+    class Sample(unittest.TestCase):
+        def runTest(self):
+            for number in (1, 2):
+                with self.subTest(number=number):
+                    self.assertEqual(number, 1)
+
+    def test_subtests(self):
+        results = report.Report()
+        with contextlib.redirect_stdout(io.StringIO()):
+            self.Sample().run(cli.JudgeResults(results))
+        self.assertEqual(results.counts[FAIL], 1)
+        self.assertEqual(results.counts[PASS], 0)
 
 
 if __name__ == "__main__":

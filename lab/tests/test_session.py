@@ -398,10 +398,17 @@ class Environment(unittest.TestCase):
     def test_time_limit(self):
         box = machine.parse("x.toml", MACHINE)
         with mock.patch.dict(os.environ, {"LAB_TIMEOUT": "2.5"}):
-            self.assertEqual(session.time_limit(box), 600)
+            self.assertEqual(session.time_limit(box), 1500)
         for text in ("fast", "0", "-1", "nan"):
             self.refused({"LAB_TIMEOUT": text},
                          lambda: session.time_limit(box), text)
+
+    def test_patience(self):
+        """Single steps are given more time, never less, in whole seconds."""
+        run = types.SimpleNamespace(slowness=8)
+        for text, wanted in (("0.5", 8), ("1", 8), ("1.3", 11)):
+            with mock.patch.dict(os.environ, {"LAB_TIMEOUT": text}):
+                self.assertEqual(session.Session.patience.fget(run), wanted)
 
     def test_route_line_of_another_format(self):
         with self.assertRaises(LabError):
