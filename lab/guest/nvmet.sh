@@ -104,17 +104,20 @@ port_down()
 
 # connect TRANSPORT [HOST NUMBER] / disconnect: as a host, if not as the usual one.
 # Requests go over the first connection, or by take_turns over all that there are.
+# A machine that stands still for some seconds must not be taken for one that is gone:
+# what is repeated then would be counted twice.
 connect()
 {
 	connect_id=00000000-0000-4000-8000-00000000000${3-1}
 	# nvme-cli takes another host's connection to the port for this one's.
 	if [ -n "$2" ]; then
 		echo "transport=$1,traddr=$address,trsvcid=4420,nqn=$nqn,\
-hostnqn=nqn.$2,hostid=$connect_id,nr_io_queues=2,reconnect_delay=1" \
+hostnqn=nqn.$2,hostid=$connect_id,nr_io_queues=2,reconnect_delay=1,\
+keep_alive_tmo=60" \
 			>/dev/nvme-fabrics && wait_until connected
 		return
 	fi
-	set -- -t "$1" -n $nqn -q nqn.lab -I "$connect_id"
+	set -- -t "$1" -n $nqn -q nqn.lab -I "$connect_id" -k 60
 	if [ "$2" != loop ]; then
 		set -- "$@" -a $address -s 4420 -i 2 --reconnect-delay=1
 	fi
@@ -124,6 +127,13 @@ hostnqn=nqn.$2,hostid=$connect_id,nr_io_queues=2,reconnect_delay=1" \
 disconnect()
 {
 	nvme disconnect -n $nqn >/dev/null
+}
+
+# comes_again: an initiator may miss that a namespace is there again, when it has not
+# yet got rid of the disk that it had of it.
+comes_again()
+{
+	disconnect && connect rdma
 }
 
 take_turns()
@@ -264,7 +274,7 @@ drive_stat()
 is_left()
 {
 	left_before=$(drive_stat)
-	sleep 1
+	sleep "${PATIENCE:-1}"
 	[ "$(drive_stat)" = "$left_before" ]
 }
 

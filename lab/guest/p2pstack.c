@@ -64,12 +64,17 @@ static void make_md(int level, char **devices, int count)
 		.state = 1 << ARRAY_CLEAN, .active_disks = count,
 		.working_disks = count, .chunk_size = level == 1 ? 0 : STRIPE,
 	};
-	int i, fd;
+	int i, fd, tries = 0;
 
 	if (mknod(MD_NODE, S_IFBLK | 0600, makedev(MD_MAJOR, 0)) &&
 	    errno != EEXIST)
 		die_errno(1, "cannot make %s", MD_NODE);
-	fd = open_or_die(MD_NODE, O_RDWR);
+	/* An array that was stopped is gone a moment later, and not before */
+	while ((fd = open(MD_NODE, O_RDWR | O_CLOEXEC)) < 0 &&
+	       (errno == ENODEV || errno == ENXIO) && tries++ < 300)
+		usleep(100000);
+	if (fd < 0)
+		die_errno(1, "cannot open %s", MD_NODE);
 	array.size = sectors_of(devices[0]) / 2;
 	if (ioctl(fd, SET_ARRAY_INFO, &array))
 		die_errno(1, "cannot set up %s", MD_NODE);
