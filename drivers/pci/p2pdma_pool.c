@@ -63,6 +63,7 @@
 #include <linux/bitops.h>
 #include <linux/bug.h>
 #include <linux/limits.h>
+#include <linux/lockdep.h>
 #include <linux/log2.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
@@ -123,6 +124,7 @@ static void pool_return(struct p2pdma_pool *pool, struct page *page)
 {
 	unsigned long len = p2pdma_run_len(page);
 
+	lockdep_assert_held(&pool->lock);
 	p2pdma_range_free(range_of_page(pool, page), page, len);
 	pool->free_pages += len;
 	if (unlikely(pool->free_pages >= pool->plenty))
@@ -185,6 +187,7 @@ static noinline void pool_low(struct p2pdma_pool *pool)
 static __always_inline void pool_gone(struct p2pdma_pool *pool,
 				      unsigned long len)
 {
+	lockdep_assert_held(&pool->lock);
 	pool->free_pages -= len;
 	if (unlikely(pool->free_pages < pool->low))
 		pool_low(pool);
@@ -198,6 +201,7 @@ pool_carve(struct p2pdma_pool *pool, unsigned long len, unsigned long mask,
 	struct p2pdma_range *range;
 	struct page *page;
 
+	lockdep_assert_held(&pool->lock);
 	list_for_each_entry(range, &pool->ranges, node) {
 		page = p2pdma_range_alloc(range, len, mask);
 		if (unlikely(!page))
