@@ -11,8 +11,9 @@
  *
  * This file owns the life of a tree, from its creation to its end, and what is
  * done with its devices meanwhile: they are removed, found again, bound and
- * unbound. It also tells whether the kernel has complained since a suite began,
- * which KUnit does not notice. What was declared is the business of
+ * unbound. It also begins and ends suites: it tells whether the kernel has
+ * complained meanwhile, which KUnit does not notice, and which processor it
+ * believes to have. What was declared is the business of
  * pci_kunit_declare.c, and config space that of pci_kunit_config.c.
  *
  * What a tree owns
@@ -81,6 +82,7 @@
 #include <linux/overflow.h>
 #include <linux/panic.h>
 #include <linux/pci.h>
+#include <linux/processor.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
@@ -795,7 +797,7 @@ void pci_kunit_unbind(struct pci_kunit_tree *tree, const char *name)
 }
 EXPORT_SYMBOL_GPL(pci_kunit_unbind);
 
-/* Complaints of the kernel ------------------------------------------------- */
+/* Suites -------------------------------------------------------------------- */
 
 static const unsigned int bad_taints[] = {
 	TAINT_WARN, TAINT_DIE, TAINT_BAD_PAGE, TAINT_SOFTLOCKUP,
@@ -803,29 +805,64 @@ static const unsigned int bad_taints[] = {
 
 static bool tainted_before[ARRAY_SIZE(bad_taints)];
 static int locks_before;
+static u8 vendor_before;
+static u8 family_before;
 
 /**
- * pci_kunit_remember_complaints() - begin to watch for what KUnit does not notice
+ * pci_kunit_pretend_cpu() - let the kernel take its processor for another one
+ * @vendor: X86_VENDOR_INTEL, for example
+ * @family: its family
  *
- * For the beginning of a suite that ends with a case of
- * pci_kunit_expect_no_complaints(). No two suites run at a time.
+ * Some processors forward between the host bridges around them. To be used in
+ * suites that have pci_kunit_suite_init() and pci_kunit_suite_exit().
  */
-void pci_kunit_remember_complaints(void)
+void pci_kunit_pretend_cpu(u8 vendor, u8 family)
+{
+	cpu_data(0).x86_vendor = vendor;
+	cpu_data(0).x86 = family;
+}
+EXPORT_SYMBOL_GPL(pci_kunit_pretend_cpu);
+
+/**
+ * pci_kunit_suite_init() - begin a suite
+ * @suite: a suite whose last case is pci_kunit_no_complaints()
+ *
+ * Whatever runs the suite, its processor counts as one that forwards nothing
+ * from one PCI device to another. No two suites run at a time.
+ *
+ * Return: 0.
+ */
+int pci_kunit_suite_init(struct kunit_suite *suite)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(bad_taints); i++)
 		tainted_before[i] = test_taint(bad_taints[i]);
 	locks_before = debug_locks;
+
+	vendor_before = cpu_data(0).x86_vendor;
+	family_before = cpu_data(0).x86;
+	pci_kunit_pretend_cpu(X86_VENDOR_INTEL, 6);
+	return 0;
 }
-EXPORT_SYMBOL_GPL(pci_kunit_remember_complaints);
+EXPORT_SYMBOL_GPL(pci_kunit_suite_init);
 
 /**
- * pci_kunit_expect_no_complaints() - nothing since made the kernel complain
- * @test: the last case of the suite
- *
- * It fails if there was a warning, an oops, a bad page, a lockup or a report of
- * lockdep.
+ * pci_kunit_suite_exit() - end a suite that pci_kunit_suite_init() began
+ * @suite: the suite
  */
-void pci_kunit_expect_no_complaints(struct kunit *test)
+void pci_kunit_suite_exit(struct kunit_suite *suite)
+{
+	pci_kunit_pretend_cpu(vendor_before, family_before);
+}
+EXPORT_SYMBOL_GPL(pci_kunit_suite_exit);
+
+/**
+ * pci_kunit_no_complaints() - nothing in a suite made the kernel complain
+ * @test: the last case of the suite, which pci_kunit_suite_init() began
+ *
+ * KUnit does not notice that by itself. The case fails if there was a warning,
+ * an oops, a bad page, a lockup or a report of lockdep.
+ */
+void pci_kunit_no_complaints(struct kunit *test)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(bad_taints); i++)
 		KUNIT_EXPECT_EQ_MSG(test, test_taint(bad_taints[i]),
@@ -835,7 +872,7 @@ void pci_kunit_expect_no_complaints(struct kunit *test)
 	KUNIT_EXPECT_EQ_MSG(test, debug_locks, locks_before,
 			    "lockdep: see the kernel log");
 }
-EXPORT_SYMBOL_GPL(pci_kunit_expect_no_complaints);
+EXPORT_SYMBOL_GPL(pci_kunit_no_complaints);
 
 MODULE_DESCRIPTION("KUnit on a declared PCI tree");
 MODULE_LICENSE("GPL");

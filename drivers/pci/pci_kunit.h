@@ -295,7 +295,9 @@ void pci_kunit_rescan(struct pci_kunit_tree *tree);
 struct pci_dev *pci_kunit_bind(struct pci_kunit_tree *tree, const char *name);
 void pci_kunit_unbind(struct pci_kunit_tree *tree, const char *name);
 
-void pci_kunit_remember_complaints(void);
-void pci_kunit_expect_no_complaints(struct kunit *test);
+void pci_kunit_pretend_cpu(u8 vendor, u8 family);
+int pci_kunit_suite_init(struct kunit_suite *suite);
+void pci_kunit_suite_exit(struct kunit_suite *suite);
+void pci_kunit_no_complaints(struct kunit *test);
 
 #endif /* _PCI_KUNIT_H */

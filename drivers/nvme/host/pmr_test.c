@@ -506,17 +506,6 @@ static void looked_for_when_memory_is_short(struct kunit *test)
 	KUNIT_EXPECT_GT(test, n, 4);
 }
 
-static int nvme_pmr_suite_init(struct kunit_suite *suite)
-{
-	pci_kunit_remember_complaints();
-	return 0;
-}
-
-static void kernel_has_not_complained(struct kunit *test)
-{
-	pci_kunit_expect_no_complaints(test);
-}
-
 static struct kunit_case nvme_pmr_cases[] = {
 	KUNIT_CASE(used_and_switched_off),
 	KUNIT_CASE(barrier_is_a_read_of_memory),
@@ -536,13 +525,14 @@ static struct kunit_case nvme_pmr_cases[] = {
 	KUNIT_CASE(started_again_and_ill),
 	KUNIT_CASE(cannot_be_registered),
 	KUNIT_CASE(looked_for_when_memory_is_short),
-	KUNIT_CASE(kernel_has_not_complained),
+	KUNIT_CASE(pci_kunit_no_complaints),
 	{}
 };
 
 static struct kunit_suite nvme_pmr_suite = {
 	.name = "nvme_pmr",
-	.suite_init = nvme_pmr_suite_init,
+	.suite_init = pci_kunit_suite_init,
+	.suite_exit = pci_kunit_suite_exit,
 	.test_cases = nvme_pmr_cases,
 };
 

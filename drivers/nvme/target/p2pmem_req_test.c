@@ -748,14 +748,14 @@ static struct kunit_case nvmet_p2pmem_req_cases[] = {
 	KUNIT_CASE(drive_is_refused_and_provider_gone),
 	KUNIT_CASE(second_buffer_is_not_used),
 	KUNIT_CASE(drive_is_refused_when_memory_is_short),
-	KUNIT_CASE(stage_expect_no_complaints),
+	KUNIT_CASE(pci_kunit_no_complaints),
 	{}
 };
 
 static struct kunit_suite nvmet_p2pmem_req_suite = {
 	.name = "nvmet_p2pmem_req",
-	.suite_init = stage_suite_init,
-	.suite_exit = stage_suite_exit,
+	.suite_init = pci_kunit_suite_init,
+	.suite_exit = pci_kunit_suite_exit,
 	.test_cases = nvmet_p2pmem_req_cases,
 };
 

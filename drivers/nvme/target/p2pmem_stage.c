@@ -10,14 +10,13 @@
  *
  * Locking: the subsystem's lock, as in the target.
  *
- * What must never happen: a case that passes although the kernel complained.
+ * What must never happen: a part of a stage that its case leaves to the next one.
  */
 #include <linux/delay.h>
 #include <linux/irqflags.h>
 #include <linux/limits.h>
 #include <linux/memremap.h>
 #include <linux/pci-p2pdma.h>
-#include <linux/processor.h>
 #include <linux/scatterlist.h>
 #include <linux/sizes.h>
 #include <linux/string.h>
@@ -493,40 +492,4 @@ bool stage_becomes(struct stage *stage, const char *provider, const char *how)
 	kunit_info(stage->test, "wanted '%s', is '%s'", wanted,
 		   stage_providers(stage));
 	return false;
-}
-
-static u8 cpu_vendor;
-
-/**
- * stage_suite_init - remember what the kernel complained of before a suite
- * @suite: the suite
- *
- * Return: 0.
- */
-int stage_suite_init(struct kunit_suite *suite)
-{
-	pci_kunit_remember_complaints();
-
-	/* Not one of those that forward everything */
-	cpu_vendor = cpu_data(0).x86_vendor;
-	cpu_data(0).x86_vendor = X86_VENDOR_INTEL;
-	return 0;
-}
-
-/**
- * stage_suite_exit - put back what a suite has changed
- * @suite: the suite
- */
-void stage_suite_exit(struct kunit_suite *suite)
-{
-	cpu_data(0).x86_vendor = cpu_vendor;
-}
-
-/**
- * stage_expect_no_complaints - nothing in a suite made the kernel complain
- * @test: the last case of the suite
- */
-void stage_expect_no_complaints(struct kunit *test)
-{
-	pci_kunit_expect_no_complaints(test);
 }

@@ -105,8 +105,4 @@ char *stage_providers(struct stage *stage);
 void stage_expect(struct stage *stage, const char *provider, const char *how);
 bool stage_becomes(struct stage *stage, const char *provider, const char *how);
 
-int stage_suite_init(struct kunit_suite *suite);
-void stage_suite_exit(struct kunit_suite *suite);
-void stage_expect_no_complaints(struct kunit *test);
-
 #endif /* _NVMET_P2PMEM_STAGE_H */

@@ -342,14 +342,14 @@ static struct kunit_case nvmet_p2pmem_cases[] = {
 	KUNIT_CASE(enabling_when_memory_is_short),
 	KUNIT_CASE(enabling_needs_the_drivers_support),
 	KUNIT_CASE(setting_is_shown),
-	KUNIT_CASE(stage_expect_no_complaints),
+	KUNIT_CASE(pci_kunit_no_complaints),
 	{}
 };
 
 static struct kunit_suite nvmet_p2pmem_suite = {
 	.name = "nvmet_p2pmem",
-	.suite_init = stage_suite_init,
-	.suite_exit = stage_suite_exit,
+	.suite_init = pci_kunit_suite_init,
+	.suite_exit = pci_kunit_suite_exit,
 	.test_cases = nvmet_p2pmem_cases,
 };
 

@@ -14,6 +14,7 @@
 #include <linux/kmsg_dump.h>
 #include <linux/module.h>
 #include <linux/pci.h>
+#include <linux/processor.h>
 #include <linux/seq_buf.h>
 #include <linux/string.h>
 #include <linux/topology.h>
@@ -498,7 +499,7 @@ static void names_the_remedy(struct kunit *test)
 	expect_remedy(test, tree, text, "dn2", "dn0");
 
 	/* Also where the route works, but takes a detour */
-	p2p_cpu_pretend(X86_VENDOR_AMD, 0x19);
+	pci_kunit_pretend_cpu(X86_VENDOR_AMD, 0x19);
 	describe(test, tree, "mem", "gpu", text);
 	KUNIT_EXPECT_NOT_NULL(test, strstr(text, "through the host bridge"));
 	expect_remedy(test, tree, text, "dn2", "dn0");
@@ -614,14 +615,14 @@ static struct kunit_case p2pdma_ask_cases[] = {
 	KUNIT_CASE(names_the_remedy),
 	KUNIT_CASE(many_redirecting_ports),
 	KUNIT_CASE(names_are_words),
-	KUNIT_CASE(p2p_has_not_complained),
+	KUNIT_CASE(pci_kunit_no_complaints),
 	{}
 };
 
 static struct kunit_suite p2pdma_ask_suite = {
 	.name = "p2pdma_ask",
-	.suite_init = p2p_suite_init,
-	.suite_exit = p2p_suite_exit,
+	.suite_init = pci_kunit_suite_init,
+	.suite_exit = pci_kunit_suite_exit,
 	.init = p2p_case_init,
 	.exit = p2p_case_exit,
 	.test_cases = p2pdma_ask_cases,

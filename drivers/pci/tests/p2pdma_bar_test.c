@@ -23,7 +23,6 @@
 #include <linux/delay.h>
 #include <linux/module.h>
 #include <linux/pci.h>
-#include <linux/processor.h>
 #include <linux/scatterlist.h>
 #include <linux/sizes.h>
 
@@ -347,29 +346,6 @@ static void untrusted_behind_iommu(struct kunit *test)
 
 /* The suite ----------------------------------------------------------------- */
 
-static u8 cpu_vendor;
-
-static int bar_suite_init(struct kunit_suite *suite)
-{
-	pci_kunit_remember_complaints();
-
-	/* Not one of those that forward everything */
-	cpu_vendor = cpu_data(0).x86_vendor;
-	cpu_data(0).x86_vendor = X86_VENDOR_INTEL;
-	return 0;
-}
-
-static void bar_suite_exit(struct kunit_suite *suite)
-{
-	cpu_data(0).x86_vendor = cpu_vendor;
-}
-
-/* Last: nothing in this suite made the kernel complain */
-static void kernel_has_not_complained(struct kunit *test)
-{
-	pci_kunit_expect_no_complaints(test);
-}
-
 static struct kunit_case bar_cases[] = {
 	KUNIT_CASE(bars_alone),
 	KUNIT_CASE(memory_after_bars),
@@ -378,14 +354,14 @@ static struct kunit_case bar_cases[] = {
 	KUNIT_CASE(resources_and_pages),
 	KUNIT_CASE(follows_access_control),
 	KUNIT_CASE(untrusted_behind_iommu),
-	KUNIT_CASE(kernel_has_not_complained),
+	KUNIT_CASE(pci_kunit_no_complaints),
 	{}
 };
 
 static struct kunit_suite bar_suite = {
 	.name = "p2pdma_bar",
-	.suite_init = bar_suite_init,
-	.suite_exit = bar_suite_exit,
+	.suite_init = pci_kunit_suite_init,
+	.suite_exit = pci_kunit_suite_exit,
 	.test_cases = bar_cases,
 };
 

@@ -43,7 +43,6 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/pci.h>
-#include <linux/processor.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -262,22 +261,4 @@ int bench_pin(unsigned long addr, int nr, struct page **pages)
 {
 	return pin_user_pages_fast(addr, nr, FOLL_WRITE | FOLL_PCI_P2PDMA,
 				   pages);
-}
-
-/* The suite ---------------------------------------------------------------- */
-
-static u8 cpu_vendor;
-
-/* For suites whose last case is kernel_has_not_complained() */
-int bench_suite_init(struct kunit_suite *suite)
-{
-	/* Not one of those that forward everything */
-	cpu_vendor = cpu_data(0).x86_vendor;
-	cpu_data(0).x86_vendor = X86_VENDOR_INTEL;
-	return complaints_start(suite);
-}
-
-void bench_suite_exit(struct kunit_suite *suite)
-{
-	cpu_data(0).x86_vendor = cpu_vendor;
 }

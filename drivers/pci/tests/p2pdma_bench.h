@@ -56,7 +56,4 @@ struct file *bench_open_allocate(struct kunit *test, struct pci_dev *pdev);
 void bench_unmap(unsigned long addr, unsigned long len);
 int bench_pin(unsigned long addr, int nr, struct page **pages);
 
-int bench_suite_init(struct kunit_suite *suite);
-void bench_suite_exit(struct kunit_suite *suite);
-
 #endif /* _P2PDMA_BENCH_H */

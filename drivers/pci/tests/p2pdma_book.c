@@ -14,7 +14,6 @@
 #include <linux/page_ref.h>
 #include <linux/slab.h>
 
-#include "../pci_kunit.h"
 #include "p2pdma_book.h"
 
 static void complain(struct p2pdma_pool *pool, void *addr, size_t size)
@@ -409,29 +408,4 @@ void book_vacate(struct book *book, unsigned int first, unsigned int pages)
 		book_free(book, i);
 	}
 	p2pdma_pool_drain(&book->pool);
-}
-
-/* Complaints of the kernel ------------------------------------------------- */
-
-/**
- * complaints_start - see what the kernel has complained about already
- * @suite: a suite that ends with kernel_has_not_complained()
- *
- * Return: 0.
- */
-int complaints_start(struct kunit_suite *suite)
-{
-	pci_kunit_remember_complaints();
-	return 0;
-}
-
-/**
- * kernel_has_not_complained - last case of a suite
- * @test: the test
- *
- * Nothing in this suite made the kernel complain.
- */
-void kernel_has_not_complained(struct kunit *test)
-{
-	pci_kunit_expect_no_complaints(test);
 }

@@ -136,7 +136,4 @@ void book_audit(struct book *book);
 void book_vacate(struct book *book, unsigned int first, unsigned int pages);
 size_t book_parked(struct book *book);
 
-int complaints_start(struct kunit_suite *suite);
-void kernel_has_not_complained(struct kunit *test);
-
 #endif /* _PCI_P2PDMA_BOOK_H */

@@ -39,7 +39,6 @@
 #include <linux/pci.h>
 #include <linux/platform_device.h>
 #include <linux/pgtable.h>
-#include <linux/processor.h>
 #include <linux/scatterlist.h>
 #include <linux/sizes.h>
 
@@ -882,29 +881,6 @@ static void requests_that_are_refused(struct kunit *test)
 
 /* The suite ----------------------------------------------------------------- */
 
-static u8 cpu_vendor;
-
-static int p2pdma_buffer_suite_init(struct kunit_suite *suite)
-{
-	pci_kunit_remember_complaints();
-
-	/* Not one of those that forward everything */
-	cpu_vendor = cpu_data(0).x86_vendor;
-	cpu_data(0).x86_vendor = X86_VENDOR_INTEL;
-	return 0;
-}
-
-static void p2pdma_buffer_suite_exit(struct kunit_suite *suite)
-{
-	cpu_data(0).x86_vendor = cpu_vendor;
-}
-
-/* Last: nothing in this suite made the kernel complain */
-static void kernel_has_not_complained(struct kunit *test)
-{
-	pci_kunit_expect_no_complaints(test);
-}
-
 static struct kunit_case p2pdma_buffer_cases[] = {
 	KUNIT_CASE(one_access_maps_all_that_is_large),
 	KUNIT_CASE(the_rest_is_small),
@@ -925,14 +901,14 @@ static struct kunit_case p2pdma_buffer_cases[] = {
 	KUNIT_CASE(the_end_without_buffers),
 	KUNIT_CASE(the_end_without_files),
 	KUNIT_CASE(requests_that_are_refused),
-	KUNIT_CASE(kernel_has_not_complained),
+	KUNIT_CASE(pci_kunit_no_complaints),
 	{}
 };
 
 static struct kunit_suite p2pdma_buffer_suite = {
 	.name = "pci_p2pdma_buffer",
-	.suite_init = p2pdma_buffer_suite_init,
-	.suite_exit = p2pdma_buffer_suite_exit,
+	.suite_init = pci_kunit_suite_init,
+	.suite_exit = pci_kunit_suite_exit,
 	.test_cases = p2pdma_buffer_cases,
 };
 

@@ -343,18 +343,6 @@ static void comes_and_goes_under_load(struct kunit *test)
 
 /* The suite ----------------------------------------------------------------- */
 
-static int core_suite_init(struct kunit_suite *suite)
-{
-	pci_kunit_remember_complaints();
-	return 0;
-}
-
-/* Last: nothing in this suite made the kernel complain */
-static void kernel_has_not_complained(struct kunit *test)
-{
-	pci_kunit_expect_no_complaints(test);
-}
-
 static struct kunit_case core_cases[] = {
 	KUNIT_CASE(refuses_nonsense),
 	KUNIT_CASE(refuses_what_is_taken),
@@ -364,13 +352,14 @@ static struct kunit_case core_cases[] = {
 	KUNIT_CASE(crowd_of_clients),
 	KUNIT_CASE(end_waits_for_holders),
 	KUNIT_CASE(comes_and_goes_under_load),
-	KUNIT_CASE(kernel_has_not_complained),
+	KUNIT_CASE(pci_kunit_no_complaints),
 	{}
 };
 
 static struct kunit_suite core_suite = {
 	.name = "p2pdma_core",
-	.suite_init = core_suite_init,
+	.suite_init = pci_kunit_suite_init,
+	.suite_exit = pci_kunit_suite_exit,
 	.test_cases = core_cases,
 };
 

@@ -245,14 +245,14 @@ static struct kunit_case p2pdma_find_cases[] = {
 	KUNIT_CASE(chooses_among_equals),
 	KUNIT_CASE_PARAM(parses_settings, setting_gen_params),
 	KUNIT_CASE(chooses_by_name),
-	KUNIT_CASE(kernel_has_not_complained),
+	KUNIT_CASE(pci_kunit_no_complaints),
 	{}
 };
 
 static struct kunit_suite p2pdma_find_suite = {
 	.name = "p2pdma_find",
-	.suite_init = bench_suite_init,
-	.suite_exit = bench_suite_exit,
+	.suite_init = pci_kunit_suite_init,
+	.suite_exit = pci_kunit_suite_exit,
 	.test_cases = p2pdma_find_cases,
 };
 

@@ -24,6 +24,7 @@
 #include <linux/sizes.h>
 #include <linux/smp.h>
 
+#include "../pci_kunit.h"
 #include "p2pdma_book.h"
 
 /* Pages of all lengths that may be kept, one run of each */
@@ -555,13 +556,14 @@ static struct kunit_case p2pdma_front_cases[] = {
 	KUNIT_CASE(dead_pool_keeps_nothing),
 	KUNIT_CASE(late_comers_are_taken_back),
 	KUNIT_CASE(works_without_fronts),
-	KUNIT_CASE(kernel_has_not_complained),
+	KUNIT_CASE(pci_kunit_no_complaints),
 	{}
 };
 
 static struct kunit_suite p2pdma_front_suite = {
 	.name = "p2pdma_front",
-	.suite_init = complaints_start,
+	.suite_init = pci_kunit_suite_init,
+	.suite_exit = pci_kunit_suite_exit,
 	.test_cases = p2pdma_front_cases,
 };
 

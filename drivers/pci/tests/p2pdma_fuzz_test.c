@@ -443,14 +443,14 @@ static struct kunit_case p2pdma_fuzz_cases[] = {
 	KUNIT_CASE_SLOW(adding_memory),
 	KUNIT_CASE_SLOW(allocating),
 	KUNIT_CASE_SLOW(freeing_what_is_not_there),
-	KUNIT_CASE(p2p_has_not_complained),
+	KUNIT_CASE(pci_kunit_no_complaints),
 	{}
 };
 
 static struct kunit_suite p2pdma_fuzz_suite = {
 	.name = "p2pdma_fuzz",
-	.suite_init = p2p_suite_init,
-	.suite_exit = p2p_suite_exit,
+	.suite_init = pci_kunit_suite_init,
+	.suite_exit = pci_kunit_suite_exit,
 	.init = p2p_case_init,
 	.exit = p2p_case_exit,
 	.test_cases = p2pdma_fuzz_cases,

@@ -13,6 +13,7 @@
 #include <linux/module.h>
 #include <linux/panic.h>
 #include <linux/pci.h>
+#include <linux/processor.h>
 #include <linux/seq_buf.h>
 #include <linux/string.h>
 
@@ -82,7 +83,7 @@ static void cpu_families(struct kunit *test)
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(cpus); i++) {
-		p2p_cpu_pretend(cpus[i].vendor, cpus[i].family);
+		pci_kunit_pretend_cpu(cpus[i].vendor, cpus[i].family);
 		if (cpus[i].forwards)
 			p2p_expect_host(test, tree, "mem", "ep0",
 					PCI_P2PDMA_CPU_FORWARDS, 6, NULL, NULL);
@@ -93,7 +94,7 @@ static void cpu_families(struct kunit *test)
 	}
 
 	/* Direct routes are preferred, redirected ones become possible */
-	p2p_cpu_pretend(X86_VENDOR_AMD, 0x19);
+	pci_kunit_pretend_cpu(X86_VENDOR_AMD, 0x19);
 	p2p_expect_direct(test, tree, "mem", "nic", PCI_P2PDMA_COMMON_SWITCH,
 			  4);
 	pci_kunit_set_acs(tree, "dn1", PCI_ACS_RR);
@@ -569,10 +570,10 @@ static void override_and_two_hosts(struct kunit *test)
 	}
 
 	/* What is known without the administrator goes first */
-	p2p_cpu_pretend(X86_VENDOR_AMD, 0x19);
+	pci_kunit_pretend_cpu(X86_VENDOR_AMD, 0x19);
 	KUNIT_ASSERT_EQ(test, p2p_allow(test, "8086:29c0"), 0);
 	p2p_expect(test, tree, "a", "b", PCI_P2PDMA_CPU_FORWARDS);
-	p2p_cpu_pretend(X86_VENDOR_INTEL, 6);
+	pci_kunit_pretend_cpu(X86_VENDOR_INTEL, 6);
 	pci_kunit_destroy(tree);
 	tree = two_hosts(test, INTEL, LISTED, INTEL, LISTED);
 	KUNIT_ASSERT_EQ(test, p2p_allow(test, "8086:2030"), 0);
@@ -603,14 +604,14 @@ static struct kunit_case p2pdma_host_cases[] = {
 	KUNIT_CASE_PARAM(table_of_hosts, host_row_gen_params),
 	KUNIT_CASE_PARAM(hypervisors_cliques, clique_row_gen_params),
 	KUNIT_CASE(chained_vendor_capabilities),
-	KUNIT_CASE(p2p_has_not_complained),
+	KUNIT_CASE(pci_kunit_no_complaints),
 	{}
 };
 
 static struct kunit_suite p2pdma_host_suite = {
 	.name = "p2pdma_host",
-	.suite_init = p2p_suite_init,
-	.suite_exit = p2p_suite_exit,
+	.suite_init = pci_kunit_suite_init,
+	.suite_exit = pci_kunit_suite_exit,
 	.init = p2p_case_init,
 	.exit = p2p_case_exit,
 	.test_cases = p2pdma_host_cases,

@@ -805,18 +805,6 @@ static void sync_leaves_it_alone(struct kunit *test)
 
 /* The suite ----------------------------------------------------------------- */
 
-static int map_suite_init(struct kunit_suite *suite)
-{
-	pci_kunit_remember_complaints();
-	return 0;
-}
-
-/* Last: nothing in this suite made the kernel complain */
-static void kernel_has_not_complained(struct kunit *test)
-{
-	pci_kunit_expect_no_complaints(test);
-}
-
 static struct kunit_case map_cases[] = {
 	KUNIT_CASE_PARAM(every_combination, combination_gen_params),
 	KUNIT_CASE(long_lists),
@@ -838,13 +826,14 @@ static struct kunit_case map_cases[] = {
 	KUNIT_CASE(is_not_bounced),
 	KUNIT_CASE(ram_cannot_be_mapped),
 	KUNIT_CASE(sync_leaves_it_alone),
-	KUNIT_CASE(kernel_has_not_complained),
+	KUNIT_CASE(pci_kunit_no_complaints),
 	{}
 };
 
 static struct kunit_suite map_suite = {
 	.name = "p2pdma_map",
-	.suite_init = map_suite_init,
+	.suite_init = pci_kunit_suite_init,
+	.suite_exit = pci_kunit_suite_exit,
 	.test_cases = map_cases,
 };
 

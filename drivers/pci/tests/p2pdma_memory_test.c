@@ -455,13 +455,14 @@ static struct kunit_case p2pdma_memory_cases[] = {
 	KUNIT_CASE(cannot_be_woken),
 	KUNIT_CASE(sysfs_tells_the_book),
 	KUNIT_CASE(debugfs_tells_more),
-	KUNIT_CASE(kernel_has_not_complained),
+	KUNIT_CASE(pci_kunit_no_complaints),
 	{}
 };
 
 static struct kunit_suite p2pdma_memory_suite = {
 	.name = "p2pdma_memory",
-	.suite_init = complaints_start,
+	.suite_init = pci_kunit_suite_init,
+	.suite_exit = pci_kunit_suite_exit,
 	.test_cases = p2pdma_memory_cases,
 };
 

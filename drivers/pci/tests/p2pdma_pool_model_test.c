@@ -15,6 +15,7 @@
 #include <linux/module.h>
 #include <linux/sort.h>
 
+#include "../pci_kunit.h"
 #include "p2pdma_book.h"
 
 #define MODEL_STEPS	6000
@@ -262,13 +263,14 @@ static void random_operations_match_model(struct kunit *test)
 
 static struct kunit_case p2pdma_pool_model_cases[] = {
 	KUNIT_CASE_PARAM(random_operations_match_model, model_pool_gen_params),
-	KUNIT_CASE(kernel_has_not_complained),
+	KUNIT_CASE(pci_kunit_no_complaints),
 	{}
 };
 
 static struct kunit_suite p2pdma_pool_model_suite = {
 	.name = "p2pdma_pool_model",
-	.suite_init = complaints_start,
+	.suite_init = pci_kunit_suite_init,
+	.suite_exit = pci_kunit_suite_exit,
 	.test_cases = p2pdma_pool_model_cases,
 };
 

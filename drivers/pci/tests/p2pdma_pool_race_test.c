@@ -33,6 +33,7 @@
 #include <linux/smp.h>
 #include <linux/string.h>
 
+#include "../pci_kunit.h"
 #include "p2pdma_book.h"
 
 #define HAMMER_STEPS	10000
@@ -539,13 +540,14 @@ static struct kunit_case p2pdma_pool_race_cases[] = {
 	KUNIT_CASE(interrupts_a_thread),
 	KUNIT_CASE_SLOW(runs_of_all_lengths_change_hands),
 	KUNIT_CASE_SLOW(killed_while_runs_change_hands),
-	KUNIT_CASE(kernel_has_not_complained),
+	KUNIT_CASE(pci_kunit_no_complaints),
 	{}
 };
 
 static struct kunit_suite p2pdma_pool_race_suite = {
 	.name = "p2pdma_pool_race",
-	.suite_init = complaints_start,
+	.suite_init = pci_kunit_suite_init,
+	.suite_exit = pci_kunit_suite_exit,
 	.test_cases = p2pdma_pool_race_cases,
 };
 

@@ -17,6 +17,7 @@
 #include <linux/numa.h>
 #include <linux/sizes.h>
 
+#include "../pci_kunit.h"
 #include "p2pdma_book.h"
 
 /* Splitting, cutting, frees of what is not there --------------------------- */
@@ -482,13 +483,14 @@ static struct kunit_case p2pdma_pool_cases[] = {
 	KUNIT_CASE(works_with_interrupts_off),
 	KUNIT_CASE(keeps_its_book),
 	KUNIT_CASE(book_goes_on_with_more),
-	KUNIT_CASE(kernel_has_not_complained),
+	KUNIT_CASE(pci_kunit_no_complaints),
 	{}
 };
 
 static struct kunit_suite p2pdma_pool_suite = {
 	.name = "p2pdma_pool",
-	.suite_init = complaints_start,
+	.suite_init = pci_kunit_suite_init,
+	.suite_exit = pci_kunit_suite_exit,
 	.test_cases = p2pdma_pool_cases,
 };
 

@@ -193,14 +193,14 @@ static struct kunit_case p2pdma_provider_error_cases[] = {
 	KUNIT_CASE(first_resource_fails),
 	KUNIT_CASE(further_resource_fails),
 	KUNIT_CASE_SLOW(removal_ends_with_the_last_free),
-	KUNIT_CASE(p2p_has_not_complained),
+	KUNIT_CASE(pci_kunit_no_complaints),
 	{}
 };
 
 static struct kunit_suite p2pdma_provider_error_suite = {
 	.name = "p2pdma_provider_error",
-	.suite_init = p2p_suite_init,
-	.suite_exit = p2p_suite_exit,
+	.suite_init = pci_kunit_suite_init,
+	.suite_exit = pci_kunit_suite_exit,
 	.init = p2p_case_init,
 	.exit = p2p_case_exit,
 	.test_cases = p2pdma_provider_error_cases,

@@ -386,14 +386,14 @@ static struct kunit_case p2pdma_provider_cases[] = {
 	KUNIT_CASE(unbinding_waits_for_memory),
 	KUNIT_CASE(unbinding_waits_for_pins),
 	KUNIT_CASE(unbinding_takes_mappings_away),
-	KUNIT_CASE(kernel_has_not_complained),
+	KUNIT_CASE(pci_kunit_no_complaints),
 	{}
 };
 
 static struct kunit_suite p2pdma_provider_suite = {
 	.name = "p2pdma_provider",
-	.suite_init = bench_suite_init,
-	.suite_exit = bench_suite_exit,
+	.suite_init = pci_kunit_suite_init,
+	.suite_exit = pci_kunit_suite_exit,
 	.test_cases = p2pdma_provider_cases,
 };
 

@@ -450,13 +450,14 @@ static struct kunit_case p2pdma_reference_cases[] = {
 	KUNIT_CASE(unbinding_waits_for_references),
 	KUNIT_CASE(announcing_leaves_other_buses_alone),
 	KUNIT_CASE(page_free_may_hand_out_again),
-	KUNIT_CASE(kernel_has_not_complained),
+	KUNIT_CASE(pci_kunit_no_complaints),
 	{}
 };
 
 static struct kunit_suite p2pdma_reference_suite = {
 	.name = "p2pdma_reference",
-	.suite_init = complaints_start,
+	.suite_init = pci_kunit_suite_init,
+	.suite_exit = pci_kunit_suite_exit,
 	.test_cases = p2pdma_reference_cases,
 };
 

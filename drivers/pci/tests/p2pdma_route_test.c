@@ -720,14 +720,14 @@ static struct kunit_case p2pdma_route_cases[] = {
 	KUNIT_CASE(translated_requests_and_offset),
 	KUNIT_CASE(redirected_inside_a_tower),
 	KUNIT_CASE(vectors_of_functions),
-	KUNIT_CASE(p2p_has_not_complained),
+	KUNIT_CASE(pci_kunit_no_complaints),
 	{}
 };
 
 static struct kunit_suite p2pdma_route_suite = {
 	.name = "p2pdma_route",
-	.suite_init = p2p_suite_init,
-	.suite_exit = p2p_suite_exit,
+	.suite_init = pci_kunit_suite_init,
+	.suite_exit = pci_kunit_suite_exit,
 	.init = p2p_case_init,
 	.exit = p2p_case_exit,
 	.test_cases = p2pdma_route_cases,

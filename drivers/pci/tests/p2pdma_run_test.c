@@ -14,6 +14,7 @@
 #include <linux/sizes.h>
 #include <linux/sort.h>
 
+#include "../pci_kunit.h"
 #include "p2pdma_book.h"
 
 /* Take a free run away again; it must be found where it is */
@@ -454,13 +455,14 @@ static struct kunit_case p2pdma_run_cases[] = {
 	KUNIT_CASE(sizes_at_the_limits),
 	KUNIT_CASE(any_length_up_to_the_longest),
 	KUNIT_CASE(only_one_run_of_a_list_is_long_enough),
-	KUNIT_CASE(kernel_has_not_complained),
+	KUNIT_CASE(pci_kunit_no_complaints),
 	{}
 };
 
 static struct kunit_suite p2pdma_run_suite = {
 	.name = "p2pdma_run",
-	.suite_init = complaints_start,
+	.suite_init = pci_kunit_suite_init,
+	.suite_exit = pci_kunit_suite_exit,
 	.test_cases = p2pdma_run_cases,
 };
 

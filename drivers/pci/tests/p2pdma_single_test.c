@@ -434,18 +434,6 @@ static void others_cannot(struct kunit *test)
 
 /* The suite ----------------------------------------------------------------- */
 
-static int single_suite_init(struct kunit_suite *suite)
-{
-	pci_kunit_remember_complaints();
-	return 0;
-}
-
-/* Last: nothing in this suite made the kernel complain */
-static void kernel_has_not_complained(struct kunit *test)
-{
-	pci_kunit_expect_no_complaints(test);
-}
-
 static struct kunit_case single_cases[] = {
 	KUNIT_CASE_PARAM(every_combination, combination_gen_params),
 	KUNIT_CASE_PARAM(every_combination_without_pages,
@@ -460,13 +448,14 @@ static struct kunit_case single_cases[] = {
 	KUNIT_CASE(direct_can),
 	KUNIT_CASE(iommu_can),
 	KUNIT_CASE(others_cannot),
-	KUNIT_CASE(kernel_has_not_complained),
+	KUNIT_CASE(pci_kunit_no_complaints),
 	{}
 };
 
 static struct kunit_suite single_suite = {
 	.name = "p2pdma_single",
-	.suite_init = single_suite_init,
+	.suite_init = pci_kunit_suite_init,
+	.suite_exit = pci_kunit_suite_exit,
 	.test_cases = single_cases,
 };
 

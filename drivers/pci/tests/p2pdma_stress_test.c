@@ -712,14 +712,14 @@ static void any_provider_comes_and_goes(struct kunit *test)
 static struct kunit_case p2pdma_stress_cases[] = {
 	KUNIT_CASE_SLOW(providers_come_and_go),
 	KUNIT_CASE_SLOW(any_provider_comes_and_goes),
-	KUNIT_CASE(p2p_has_not_complained),
+	KUNIT_CASE(pci_kunit_no_complaints),
 	{}
 };
 
 static struct kunit_suite p2pdma_stress_suite = {
 	.name = "p2pdma_stress",
-	.suite_init = p2p_suite_init,
-	.suite_exit = p2p_suite_exit,
+	.suite_init = pci_kunit_suite_init,
+	.suite_exit = pci_kunit_suite_exit,
 	.init = p2p_case_init,
 	.exit = p2p_case_exit,
 	.test_cases = p2pdma_stress_cases,

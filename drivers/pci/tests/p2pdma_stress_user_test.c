@@ -521,14 +521,14 @@ static void programs_lose_their_memory(struct kunit *test)
 
 static struct kunit_case p2pdma_stress_user_cases[] = {
 	KUNIT_CASE_SLOW(programs_lose_their_memory),
-	KUNIT_CASE(p2p_has_not_complained),
+	KUNIT_CASE(pci_kunit_no_complaints),
 	{}
 };
 
 static struct kunit_suite p2pdma_stress_user_suite = {
 	.name = "p2pdma_stress_user",
-	.suite_init = p2p_suite_init,
-	.suite_exit = p2p_suite_exit,
+	.suite_init = pci_kunit_suite_init,
+	.suite_exit = pci_kunit_suite_exit,
 	.init = p2p_case_init,
 	.exit = p2p_case_exit,
 	.test_cases = p2pdma_stress_user_cases,

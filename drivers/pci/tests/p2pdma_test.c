@@ -30,7 +30,7 @@
  * sees, /dev/pci-p2pdma through a node with its number in a ramfs.
  *
  * KUnit does not notice a WARN or a lockdep report: the last case of each suite
- * is p2p_has_not_complained(), which looks for them.
+ * is pci_kunit_no_complaints(), which looks for them.
  */
 #include <kunit/resource.h>
 #include <kunit/test.h>
@@ -616,38 +616,16 @@ void p2p_add_ari(struct pci_kunit_tree *tree, const char *name, u16 ctrl)
 	pci_kunit_set(tree, name, POS_ARI + PCI_ARI_CAP, 4, (u32)ctrl << 16);
 }
 
-void p2p_cpu_pretend(u8 vendor, u8 family)
-{
-	cpu_data(0).x86_vendor = vendor;
-	cpu_data(0).x86 = family;
-}
-
-static u8 cpu_vendor;
-static u8 cpu_family;
-
 /* What the administrator had allowed when the running case began */
 static char allowed_before[SZ_1K];
 
 /* And who was to get zeros */
 static char zero_before[16];
 
-int p2p_suite_init(struct kunit_suite *suite)
-{
-	pci_kunit_remember_complaints();
-	cpu_vendor = cpu_data(0).x86_vendor;
-	cpu_family = cpu_data(0).x86;
-	return 0;
-}
-
-void p2p_suite_exit(struct kunit_suite *suite)
-{
-	p2p_cpu_pretend(cpu_vendor, cpu_family);
-}
-
 /* A case that pretends otherwise must not reach the next one */
 int p2p_case_init(struct kunit *test)
 {
-	p2p_cpu_pretend(X86_VENDOR_INTEL, 6);
+	pci_kunit_pretend_cpu(X86_VENDOR_INTEL, 6);
 	test->priv = p2p_mount(test, "sysfs");
 	p2p_read(test, test->priv, HOST_BRIDGES, allowed_before,
 		 sizeof(allowed_before));
@@ -661,12 +639,6 @@ void p2p_case_exit(struct kunit *test)
 {
 	KUNIT_EXPECT_EQ(test, p2p_allow(test, allowed_before), 0);
 	KUNIT_EXPECT_EQ(test, p2p_zero(test, zero_before), 0);
-}
-
-/* Last: nothing in this suite made the kernel complain */
-void p2p_has_not_complained(struct kunit *test)
-{
-	pci_kunit_expect_no_complaints(test);
 }
 
 /* A device that the tree does not know, below @parent or nothing */

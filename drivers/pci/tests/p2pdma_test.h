@@ -119,12 +119,8 @@ void p2p_set_ctrl(struct pci_kunit_tree *tree, const char *name, u16 ctrl);
 void p2p_set_vector(struct pci_kunit_tree *tree, const char *name, u32 bits);
 struct pci_kunit_tree *p2p_functions(struct kunit *test);
 void p2p_add_ari(struct pci_kunit_tree *tree, const char *name, u16 ctrl);
-void p2p_cpu_pretend(u8 vendor, u8 family);
-int p2p_suite_init(struct kunit_suite *suite);
-void p2p_suite_exit(struct kunit_suite *suite);
 int p2p_case_init(struct kunit *test);
 void p2p_case_exit(struct kunit *test);
-void p2p_has_not_complained(struct kunit *test);
 struct device *p2p_other_device(struct kunit *test, struct device *parent);
 
 #endif /* _P2PDMA_TEST_H */

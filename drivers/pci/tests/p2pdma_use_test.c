@@ -551,14 +551,14 @@ static struct kunit_case p2pdma_use_cases[] = {
 	KUNIT_CASE(mapping_is_refused),
 	KUNIT_CASE(mapping_without_a_provider),
 	KUNIT_CASE(mapping_from_fragments),
-	KUNIT_CASE(kernel_has_not_complained),
+	KUNIT_CASE(pci_kunit_no_complaints),
 	{}
 };
 
 static struct kunit_suite p2pdma_use_suite = {
 	.name = "p2pdma_use",
-	.suite_init = bench_suite_init,
-	.suite_exit = bench_suite_exit,
+	.suite_init = pci_kunit_suite_init,
+	.suite_exit = pci_kunit_suite_exit,
 	.test_cases = p2pdma_use_cases,
 };
 

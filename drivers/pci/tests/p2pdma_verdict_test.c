@@ -500,14 +500,14 @@ static struct kunit_case p2pdma_verdict_cases[] = {
 	KUNIT_CASE(hotplug_is_noticed),
 	KUNIT_CASE(removed_clients_have_no_verdict),
 	KUNIT_CASE(removed_providers_have_no_verdict),
-	KUNIT_CASE(p2p_has_not_complained),
+	KUNIT_CASE(pci_kunit_no_complaints),
 	{}
 };
 
 static struct kunit_suite p2pdma_verdict_suite = {
 	.name = "p2pdma_verdict",
-	.suite_init = p2p_suite_init,
-	.suite_exit = p2p_suite_exit,
+	.suite_init = pci_kunit_suite_init,
+	.suite_exit = pci_kunit_suite_exit,
 	.init = p2p_case_init,
 	.exit = p2p_case_exit,
 	.test_cases = p2pdma_verdict_cases,

@@ -225,14 +225,14 @@ static struct kunit_case p2pdma_zero_cases[] = {
 	KUNIT_CASE(written_for_the_unprivileged),
 	KUNIT_CASE(other_words_are_refused),
 	KUNIT_CASE(given_up_when_killed),
-	KUNIT_CASE(p2p_has_not_complained),
+	KUNIT_CASE(pci_kunit_no_complaints),
 	{}
 };
 
 static struct kunit_suite p2pdma_zero_suite = {
 	.name = "p2pdma_zero",
-	.suite_init = p2p_suite_init,
-	.suite_exit = p2p_suite_exit,
+	.suite_init = pci_kunit_suite_init,
+	.suite_exit = pci_kunit_suite_exit,
 	.init = zero_case_init,
 	.exit = p2p_case_exit,
 	.test_cases = p2pdma_zero_cases,

@@ -281,17 +281,6 @@ static void tells_that_the_device_is_gone(struct kunit *test)
 
 /* The suite ----------------------------------------------------------------- */
 
-static int p2pmem_block_suite_init(struct kunit_suite *suite)
-{
-	pci_kunit_remember_complaints();
-	return 0;
-}
-
-static void kernel_has_not_complained(struct kunit *test)
-{
-	pci_kunit_expect_no_complaints(test);
-}
-
 static struct kunit_case p2pmem_block_cases[] = {
 	KUNIT_CASE_PARAM(writes_go_where_they_belong, piece_gen_params),
 	KUNIT_CASE_PARAM(reads_come_from_where_they_belong, piece_gen_params),
@@ -300,13 +289,14 @@ static struct kunit_case p2pmem_block_cases[] = {
 	KUNIT_CASE(disks_have_names_of_their_own),
 	KUNIT_CASE(dies_under_who_has_it_open),
 	KUNIT_CASE(tells_that_the_device_is_gone),
-	KUNIT_CASE(kernel_has_not_complained),
+	KUNIT_CASE(pci_kunit_no_complaints),
 	{}
 };
 
 static struct kunit_suite p2pmem_block_suite = {
 	.name = "pci_p2pmem_block",
-	.suite_init = p2pmem_block_suite_init,
+	.suite_init = pci_kunit_suite_init,
+	.suite_exit = pci_kunit_suite_exit,
 	.test_cases = p2pmem_block_cases,
 };
 

@@ -534,17 +534,6 @@ static void write_combining_or_not(struct kunit *test)
 
 /* The suite ----------------------------------------------------------------- */
 
-static int p2pmem_pci_suite_init(struct kunit_suite *suite)
-{
-	pci_kunit_remember_complaints();
-	return 0;
-}
-
-static void kernel_has_not_complained(struct kunit *test)
-{
-	pci_kunit_expect_no_complaints(test);
-}
-
 static struct kunit_case p2pmem_pci_cases[] = {
 	KUNIT_CASE(binds_where_it_is_told),
 	KUNIT_CASE(refuses_bridges),
@@ -560,13 +549,14 @@ static struct kunit_case p2pmem_pci_cases[] = {
 	KUNIT_CASE(no_byte_is_offered_twice),
 	KUNIT_CASE(published_or_not),
 	KUNIT_CASE(write_combining_or_not),
-	KUNIT_CASE(kernel_has_not_complained),
+	KUNIT_CASE(pci_kunit_no_complaints),
 	{}
 };
 
 static struct kunit_suite p2pmem_pci_suite = {
 	.name = "pci_p2pmem_pci",
-	.suite_init = p2pmem_pci_suite_init,
+	.suite_init = pci_kunit_suite_init,
+	.suite_exit = pci_kunit_suite_exit,
 	.test_cases = p2pmem_pci_cases,
 };
 

@@ -866,18 +866,6 @@ static void removal_that_hangs_fails_test(struct kunit *test)
 	PCI_KUNIT_CREATE(test, zoo);
 }
 
-static int pci_kunit_suite_init(struct kunit_suite *suite)
-{
-	pci_kunit_remember_complaints();
-	return 0;
-}
-
-/* Last: nothing in this suite made the kernel complain */
-static void kernel_has_not_complained(struct kunit *test)
-{
-	pci_kunit_expect_no_complaints(test);
-}
-
 static struct kunit_case pci_kunit_cases[] = {
 	KUNIT_CASE(enumerates_declared_tree),
 	KUNIT_CASE(assigns_bars),
@@ -898,13 +886,14 @@ static struct kunit_case pci_kunit_cases[] = {
 	KUNIT_CASE(device_leaked_earlier_fails_test),
 	KUNIT_CASE(leaked_resource_fails_test),
 	KUNIT_CASE(removal_that_hangs_fails_test),
-	KUNIT_CASE(kernel_has_not_complained),
+	KUNIT_CASE(pci_kunit_no_complaints),
 	{}
 };
 
 static struct kunit_suite pci_kunit_suite = {
 	.name = "pci_kunit",
 	.suite_init = pci_kunit_suite_init,
+	.suite_exit = pci_kunit_suite_exit,
 	.test_cases = pci_kunit_cases,
 };
 
