@@ -202,6 +202,21 @@ static void kind_to_desc(const struct kind *kind, char *desc)
 
 KUNIT_ARRAY_PARAM(kind, kinds, kind_to_desc);
 
+/* A page of a provider, until the end of the case, for all kinds of mappings */
+static struct mapping *memory_of(struct kunit *test, struct pci_kunit_tree *tree,
+				 const char *name)
+{
+	struct mapping *m = kunit_kzalloc(test, sizeof(*m), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, m);
+	m->pdev = p2p_provider(test, tree, name);
+	m->memory = pci_alloc_p2pmem(m->pdev, SZ_4K);
+	KUNIT_ASSERT_NOT_NULL(test, m->memory);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, free_memory, m),
+			0);
+	return m;
+}
+
 /* The cases ----------------------------------------------------------------- */
 
 static void mapping_left_behind(struct kunit *test)
@@ -214,14 +229,8 @@ static void mapping_left_behind(struct kunit *test)
 	u32 before;
 
 	begin(test, &watch);
-	m = kunit_kzalloc(test, sizeof(*m), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, m);
 	tree = p2p_fabric(test);
-	m->pdev = p2p_provider(test, tree, "mem");
-	m->memory = pci_alloc_p2pmem(m->pdev, SZ_4K);
-	KUNIT_ASSERT_NOT_NULL(test, m->memory);
-	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, free_memory, m),
-			0);
+	m = memory_of(test, tree, "mem");
 
 	before = errors(test, &watch);
 	dev = &pci_kunit_bind(tree, "nic")->dev;
@@ -256,14 +265,8 @@ static void refused_mapping(struct kunit *test)
 	u32 before;
 
 	begin(test, &watch);
-	m = kunit_kzalloc(test, sizeof(*m), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, m);
 	tree = p2p_fabric(test);
-	m->pdev = p2p_provider(test, tree, "ep0");
-	m->memory = pci_alloc_p2pmem(m->pdev, SZ_4K);
-	KUNIT_ASSERT_NOT_NULL(test, m->memory);
-	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, free_memory, m),
-			0);
+	m = memory_of(test, tree, "ep0");
 
 	before = errors(test, &watch);
 	dev = &pci_kunit_bind(tree, "nic")->dev;
