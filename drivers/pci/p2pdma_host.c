@@ -13,7 +13,8 @@
  *    a later slot or an integrated endpoint;
  *  - the hypervisor, which knows the real topology of what it passes through.
  *    It puts a capability into both devices, and the same clique number in
- *    both means that they reach each other;
+ *    both means that they reach each other.  Only a virtual machine believes
+ *    such a capability, as far as a machine can know that it is one;
  *  - the administrator, by the parameter pci_p2pdma.host_bridges: a list of
  *    vendor:device IDs, or "none".  This is an override.  It rests on nothing
  *    that the kernel knows, so its use is logged and taints the kernel, and
@@ -203,10 +204,22 @@ static bool host_cpu_forwards(void)
 
 	return cpu->x86_vendor == X86_VENDOR_AMD && cpu->x86 >= 0x17;
 }
+
+/* Without a hypervisor, what looks like its word is that of the device itself */
+static bool host_is_virtual(void)
+{
+	return cpu_has(&cpu_data(0), X86_FEATURE_HYPERVISOR);
+}
 #else
 static bool host_cpu_forwards(void)
 {
 	return false;
+}
+
+/* There is no way to know */
+static bool host_is_virtual(void)
+{
+	return true;
 }
 #endif
 
@@ -291,7 +304,7 @@ static int device_clique(struct pci_dev *pdev)
 
 static bool same_clique(struct pci_dev *a, struct pci_dev *b)
 {
-	int clique = device_clique(a);
+	int clique = host_is_virtual() ? device_clique(a) : -1;
 
 	return clique >= 0 && clique == device_clique(b);
 }

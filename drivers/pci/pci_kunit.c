@@ -805,8 +805,7 @@ static const unsigned int bad_taints[] = {
 
 static bool tainted_before[ARRAY_SIZE(bad_taints)];
 static int locks_before;
-static u8 vendor_before;
-static u8 family_before;
+static struct cpuinfo_x86 cpu_before;
 
 /**
  * pci_kunit_pretend_cpu() - let the kernel take its processor for another one
@@ -824,11 +823,24 @@ void pci_kunit_pretend_cpu(u8 vendor, u8 family)
 EXPORT_SYMBOL_GPL(pci_kunit_pretend_cpu);
 
 /**
+ * pci_kunit_pretend_guest() - let the kernel believe that it has a hypervisor
+ * @guest: or that it has none
+ *
+ * To be used like pci_kunit_pretend_cpu().
+ */
+void pci_kunit_pretend_guest(bool guest)
+{
+	assign_bit(X86_FEATURE_HYPERVISOR,
+		   (unsigned long *)cpu_data(0).x86_capability, guest);
+}
+EXPORT_SYMBOL_GPL(pci_kunit_pretend_guest);
+
+/**
  * pci_kunit_suite_init() - begin a suite
  * @suite: a suite whose last case is pci_kunit_no_complaints()
  *
- * Whatever runs the suite, its processor counts as one that forwards nothing
- * from one PCI device to another. No two suites run at a time.
+ * Whatever runs the suite, it counts as a virtual machine whose processor
+ * forwards nothing from one PCI device to another. No two suites run at a time.
  *
  * Return: 0.
  */
@@ -838,9 +850,9 @@ int pci_kunit_suite_init(struct kunit_suite *suite)
 		tainted_before[i] = test_taint(bad_taints[i]);
 	locks_before = debug_locks;
 
-	vendor_before = cpu_data(0).x86_vendor;
-	family_before = cpu_data(0).x86;
+	cpu_before = cpu_data(0);
 	pci_kunit_pretend_cpu(X86_VENDOR_INTEL, 6);
+	pci_kunit_pretend_guest(true);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(pci_kunit_suite_init);
@@ -851,7 +863,8 @@ EXPORT_SYMBOL_GPL(pci_kunit_suite_init);
  */
 void pci_kunit_suite_exit(struct kunit_suite *suite)
 {
-	pci_kunit_pretend_cpu(vendor_before, family_before);
+	pci_kunit_pretend_cpu(cpu_before.x86_vendor, cpu_before.x86);
+	pci_kunit_pretend_guest(cpu_has(&cpu_before, X86_FEATURE_HYPERVISOR));
 }
 EXPORT_SYMBOL_GPL(pci_kunit_suite_exit);
 

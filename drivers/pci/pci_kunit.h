@@ -296,6 +296,7 @@ struct pci_dev *pci_kunit_bind(struct pci_kunit_tree *tree, const char *name);
 void pci_kunit_unbind(struct pci_kunit_tree *tree, const char *name);
 
 void pci_kunit_pretend_cpu(u8 vendor, u8 family);
+void pci_kunit_pretend_guest(bool guest);
 int pci_kunit_suite_init(struct kunit_suite *suite);
 void pci_kunit_suite_exit(struct kunit_suite *suite);
 void pci_kunit_no_complaints(struct kunit *test);

@@ -446,8 +446,24 @@ static bool functions_of_one(const struct junction *j)
 	       nodes[j->provider].type == PCI_KUNIT_RC_ENDPOINT;
 }
 
+/* Capabilities may stand anywhere, in whatever way they are chained */
+static u16 cliques_of(struct config *c, unsigned int node)
+{
+	u16 cliques = 0;
+	u32 where, word;
+
+	if (c->silent[node])
+		return 0;
+	for (where = 0x40; where < 0x100 - 3; where++) {
+		word = truth(c, node, where, 4);
+		if ((word & 0xffffff) == ('P' | '2' << 8 | 'P' << 16))
+			cliques |= 1 << (word >> 27 & 0xf);
+	}
+	return cliques;
+}
+
 static const char *check_host(struct config *c, const struct junction *j,
-			      unsigned int client,
+			      unsigned int provider, unsigned int client,
 			      const struct pci_p2pdma_route *r)
 {
 	u32 id = truth(c, 0, PCI_VENDOR_ID, 4);
@@ -464,7 +480,8 @@ static const char *check_host(struct config *c, const struct junction *j,
 			return "forwarded by a host bridge that nobody knows";
 		return NULL;
 	case PCI_P2PDMA_HYPERVISOR_SAYS:
-		return NULL;
+		return cliques_of(c, provider) & cliques_of(c, client) ?
+			NULL : "in a clique that nobody put both in";
 	default:
 		return "through the host for no reason";
 	}
@@ -510,7 +527,8 @@ static const char *check_verdict(struct config *c, unsigned int provider,
 		if (why)
 			return why;
 	}
-	return usable && !direct ? check_host(c, &j, client, r) : NULL;
+	return usable && !direct ?
+		check_host(c, &j, provider, client, r) : NULL;
 }
 
 static bool same_verdict(const struct pci_p2pdma_route *a,

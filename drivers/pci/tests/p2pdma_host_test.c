@@ -352,6 +352,19 @@ static void hypervisors_cliques(struct kunit *test)
 		   row->vouches ? want : PCI_P2PDMA_ADMIN_SAYS);
 }
 
+/* On bare metal nobody but the device can have written that */
+static void cliques_without_a_hypervisor(struct kunit *test)
+{
+	const struct pci_kunit_vndr clique = PCI_KUNIT_CLIQUE(3);
+	struct pci_kunit_tree *tree = two_cliques(test, &clique, &clique);
+
+	pci_kunit_pretend_guest(false);
+	p2p_expect(test, tree, "a", "c", PCI_P2PDMA_HOST_NOT_LISTED);
+	pci_kunit_pretend_guest(true);
+	KUNIT_ASSERT_EQ(test, p2p_allow(test, "none"), 0);
+	p2p_expect(test, tree, "a", "c", PCI_P2PDMA_HYPERVISOR_SAYS);
+}
+
 /* A device that lies must not hold the kernel up */
 static void chained_vendor_capabilities(struct kunit *test)
 {
@@ -603,6 +616,7 @@ static struct kunit_case p2pdma_host_cases[] = {
 	KUNIT_CASE(override_and_two_hosts),
 	KUNIT_CASE_PARAM(table_of_hosts, host_row_gen_params),
 	KUNIT_CASE_PARAM(hypervisors_cliques, clique_row_gen_params),
+	KUNIT_CASE(cliques_without_a_hypervisor),
 	KUNIT_CASE(chained_vendor_capabilities),
 	KUNIT_CASE(pci_kunit_no_complaints),
 	{}

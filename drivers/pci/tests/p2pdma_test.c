@@ -626,6 +626,7 @@ static char zero_before[16];
 int p2p_case_init(struct kunit *test)
 {
 	pci_kunit_pretend_cpu(X86_VENDOR_INTEL, 6);
+	pci_kunit_pretend_guest(true);
 	test->priv = p2p_mount(test, "sysfs");
 	p2p_read(test, test->priv, HOST_BRIDGES, allowed_before,
 		 sizeof(allowed_before));

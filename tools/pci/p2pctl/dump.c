@@ -195,23 +195,29 @@ static bool write_function(FILE *out, const char *name)
 	return true;
 }
 
+/* The first one; its vendor and family come before what it can do */
 static void write_cpu(FILE *out)
 {
-	char line[256], vendor[32] = "";
-	unsigned int family;
 	FILE *in = fopen("/proc/cpuinfo", "re");
+	char *line = NULL, vendor[32] = "";
+	unsigned int family = 0;
+	size_t size = 0;
 
 	if (!in)
 		return;
 
-	while (fgets(line, sizeof(line), in)) {
-		if (sscanf(line, "vendor_id : %31s", vendor) == 1 || !*vendor)
+	while (getline(&line, &size, in) > 0) {
+		if (sscanf(line, "vendor_id : %31s", vendor) == 1 ||
+		    sscanf(line, "cpu family : %u", &family) == 1)
 			continue;
-		if (sscanf(line, "cpu family : %u", &family) != 1)
+		if (strncmp(line, "flags", 5))
 			continue;
-		fprintf(out, "cpu %s %u\n", vendor, family);
+		if (*vendor)
+			fprintf(out, "cpu %s %u%s\n", vendor, family,
+				strstr(line, " hypervisor") ? " hypervisor" : "");
 		break;
 	}
+	free(line);
 	fclose(in);
 }
 

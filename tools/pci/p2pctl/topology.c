@@ -7,7 +7,8 @@
  * cpu, numa-node and end, which are decimal.
  *
  *   p2pctl-dump 1                     first line: the version of the format
- *   cpu VENDOR FAMILY                 of the first processor; optional
+ *   cpu VENDOR FAMILY [hypervisor]    of the first processor, and whether it is a
+ *                                     virtual one; absent if it is not an x86
  *   host-bridges LIST                 pci_p2pdma.host_bridges; absent if the
  *                                     kernel has no such parameter
  *   function 0000:01:00.0             what follows is about this function:
@@ -223,7 +224,7 @@ static int read_function(struct reader *r)
 
 static int read_cpu(struct reader *r)
 {
-	const char *vendor = word(r);
+	const char *vendor = word(r), *more;
 	u64 family;
 
 	if (number(r, "CPU family", 10, 255, &family))
@@ -231,6 +232,11 @@ static int read_cpu(struct reader *r)
 	if (!strcmp(vendor, "AuthenticAMD"))
 		p2pctl_cpu.x86_vendor = X86_VENDOR_AMD;
 	p2pctl_cpu.x86 = family;
+
+	more = word(r);
+	if (*more && strcmp(more, "hypervisor"))
+		return bad(r, "'%s' is no feature of a CPU", more);
+	p2pctl_cpu.capability = *more ? 1 << X86_FEATURE_HYPERVISOR : 0;
 
 	return 0;
 }

@@ -17,7 +17,11 @@
 #define CAPS_MAX	48
 #define EXT_CAPS_MAX	480
 
-struct cpuinfo_x86 p2pctl_cpu = { .x86_vendor = X86_VENDOR_UNKNOWN };
+/* Of processors that are not x86 nothing is known */
+struct cpuinfo_x86 p2pctl_cpu = {
+	.x86_vendor = X86_VENDOR_UNKNOWN,
+	.capability = 1 << X86_FEATURE_HYPERVISOR,
+};
 
 static int append(char *buf, size_t size, size_t *len, const char *fmt,
 		  va_list args)

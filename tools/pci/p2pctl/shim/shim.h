@@ -117,15 +117,18 @@ extern const struct kernel_param_ops *const p2pctl_param_host_bridges;
 /* The processor of the machine in question */
 #define X86_VENDOR_AMD		2
 #define X86_VENDOR_UNKNOWN	0xff
+#define X86_FEATURE_HYPERVISOR	0
 
 struct cpuinfo_x86 {
 	u8	x86;
 	u8	x86_vendor;
+	u32	capability;
 };
 
 extern struct cpuinfo_x86 p2pctl_cpu;
 
 #define cpu_data(n)		(*(&p2pctl_cpu + (n)))
+#define cpu_has(cpu, bit)	((cpu)->capability >> (bit) & 1)
 
 /* PCI */
 enum pci_p2pdma_map_type {

@@ -193,7 +193,9 @@ why("kernel without the parameter", m.root_ports(), "02:00.0", "01:00.0",
     NONE, "host-not-listed", ["of that machine has no such parameter"],
     host_bridges=None)
 why("hypervisor vouches", m.root_ports(clique=5), "02:00.0", "01:00.0", HOST,
-    "hypervisor-says")
+    "hypervisor-says", cpu="GenuineIntel 6 hypervisor")
+why("devices vouch for themselves", m.root_ports(clique=5), "02:00.0", "01:00.0",
+    NONE, "host-not-listed")
 why("two host bridges, listed for one only", m.two_hosts("8086:3c00"),
     "81:00.0", "01:00.0", NONE, "host-bridges-apart",
     ["pci_p2pdma.host_bridges=8086:3c00"])
@@ -470,6 +472,7 @@ def broken():
             (r"\Ap2pctl-dump 1", "hello", "this is not a dump"),
             (r"\Ap2pctl-dump 1", "p2pctl-dump 2", "reads version 1"),
             (r"^cpu GenuineIntel 6", "cpu GenuineIntel x", "'x' is not a valid CPU"),
+            (r"^cpu GenuineIntel 6", "cpu GenuineIntel 6 x", "'x' is no feature"),
             (r"^host-bridges none", "host-bridges 8086", "not a list of host bridges"),
             (r"^class 010802", "colour 010802", "'colour' is not a keyword"),
             (r"^class 010802", "class 1010802", "not a valid class"),
