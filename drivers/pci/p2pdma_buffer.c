@@ -25,12 +25,12 @@
  * the other half of a large entry that a munmap() cut, the page tables that
  * fork() does not copy.
  *
- * Zeros.  Who may not look at the BAR anyway finds zeros in memory that he is handed,
+ * Zeros.  Who may not map BARs by other means finds zeros in memory that he is handed,
  * written by the processor before anybody else knows of the buffer.  Not when it is
  * given back: what a buffer gets may as well have been a driver's, such as the NVMe
  * target's with the data of its hosts, or be what an earlier life of the provider has
  * left.  Writing takes a hundred thousand times as long as mapping does.  Processes
- * with CAP_SYS_RAWIO, from whom this would hide nothing, are spared it, and drivers
+ * with CAP_SYS_RAWIO, from whom this would hide little, are spared it, and drivers
  * that allocate for themselves.
  *
  * Giving back.  A page returns to the pool when nobody can map it any more:
@@ -285,7 +285,7 @@ static void zero_some(void __iomem *mem, size_t size)
 	__raw_readq(mem + size - sizeof(u64));
 }
 
-/* Who may do raw I/O reads the BAR through sysfs, whatever is in it */
+/* Who may do raw I/O may map BARs through /proc/bus/pci, whatever is in them */
 static bool wants_zeros(void)
 {
 	switch (READ_ONCE(zero_whom)) {
