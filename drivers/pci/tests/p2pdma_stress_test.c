@@ -8,8 +8,9 @@
  * choose by name and listen to changes, without ever pausing.  Meanwhile the test
  * takes the providers away a thousand times, by turns
  *
- *  - by unbinding the driver of one, while its memory is out, and
- *  - by removing the switch above one, and finding it again,
+ *  - by unbinding the driver of one, while its memory is out,
+ *  - by removing the switch above one, and finding it again, and
+ *  - by removing that switch when it does not answer any more,
  *
  * each of which has to wait until the threads have given back what they hold; and,
  * now and then, a client, about which they ask.
@@ -50,6 +51,7 @@
 #include <linux/sched.h>
 #include <linux/sizes.h>
 
+#include "../pci.h"
 #include "../p2pdma.h"
 #include "p2pdma_fabric.h"
 #include "p2pdma_shadow.h"
@@ -61,6 +63,9 @@
 
 /* How often the switch above a provider goes, rather than its driver */
 #define SWITCH_EVERY	25
+
+/* How often of these times it does not answer any more */
+#define SURPRISE_EVERY	2
 
 /* How often a client goes as well */
 #define CLIENT_EVERY	10
@@ -121,6 +126,7 @@ struct held {
  * @id: its number
  * @serial: number of its last allocation
  * @rnd: what it does next
+ * @torn: that of the storm when it began what it does
  * @held: what it holds
  * @nb: by which it listens
  * @done: it has ended
@@ -139,6 +145,7 @@ struct worker {
 	int id;
 	u32 serial;
 	struct rnd_state rnd;
+	int torn;
 	struct held held[HELD];
 	struct notifier_block nb;
 	struct completion done;
@@ -159,6 +166,7 @@ struct worker {
  * @tree: the PCI tree, or NULL
  * @nic: the client
  * @gone: where the client is that goes
+ * @torn: odd from the time that a switch does not answer any more until it is back
  * @shadow: marks of the pages
  * @fabric: the fabric, or NULL
  * @guest: provider of the fabric that comes and goes; NULL while it does
@@ -170,6 +178,7 @@ struct storm {
 	struct pci_kunit_tree *tree;
 	struct pci_dev *nic;
 	struct pci_p2pdma_function gone;
+	atomic_t torn;
 	struct shadow *shadow;
 	struct fabric *fabric;
 	struct p2pdma_provider __rcu *guest;
@@ -261,6 +270,15 @@ static void let_go(struct worker *w, struct held *h)
 	*h = (struct held){};
 }
 
+/* Routes may be what they are not while a switch does not answer, but only then */
+static void blame(struct worker *w, bool wrong)
+{
+	/* Whatever was found came before the look whether it is excused */
+	smp_mb();
+	if (!(w->torn & 1) && w->torn == atomic_read(&w->storm->torn))
+		w->wrong += wrong;
+}
+
 /* Where memory is that is held does not depend on what becomes of others */
 static void map_list(struct worker *w, const struct held *h)
 {
@@ -269,10 +287,9 @@ static void map_list(struct worker *w, const struct held *h)
 	unsigned int i, n;
 
 	n = dma_map_sg(nic, h->sgl, h->nr, DMA_BIDIRECTIONAL);
-	if (!n) {
-		w->wrong++;
+	blame(w, !n);
+	if (!n)
 		return;
-	}
 	for_each_sg(h->sgl, sg, n, i)
 		if (sg_dma_address(sg) + BUS_OFFSET != sg_phys(sg) ||
 		    sg_dma_len(sg) != sg->length)
@@ -338,14 +355,12 @@ static void ask(struct worker *w, struct pci_dev *provider)
 	int distance = pci_p2pdma_distance(provider, nic, false);
 	struct pci_p2pdma_route route;
 
-	if (distance != DISTANCE_MEM && distance != DISTANCE_SSD)
-		w->wrong++;
-	if (pci_p2pdma_distance_many(provider, both, 2, false) != 2 * distance)
-		w->wrong++;
-	if (pci_p2pdma_route(provider, nic, &route) ||
-	    route.type != PCI_P2PDMA_MAP_BUS_ADDR ||
-	    route.distance != distance)
-		w->wrong++;
+	blame(w, distance != DISTANCE_MEM && distance != DISTANCE_SSD);
+	blame(w, pci_p2pdma_distance_many(provider, both, 2, false) !=
+	      2 * distance);
+	blame(w, pci_p2pdma_route(provider, nic, &route) ||
+	      route.type != PCI_P2PDMA_MAP_BUS_ADDR ||
+	      route.distance != distance);
 }
 
 /* Whoever asks holds the client, so that it is somewhere, in the tree or not */
@@ -433,6 +448,9 @@ static void step(struct worker *w)
 		return;
 	}
 
+	w->torn = atomic_read(&w->storm->torn);
+	/* Whatever is found comes after that */
+	smp_mb();
 	provider = pci_p2pmem_find(&w->storm->nic->dev);
 	if (!provider) {
 		w->unfound++;
@@ -495,14 +513,48 @@ static struct pci_dev *offer(struct storm *storm, const char *name)
 	return pdev;
 }
 
+/* What is below a slot is pulled out, and what the slot's driver does about it */
+static void surprise(struct pci_kunit_tree *tree)
+{
+	static const char * const names[] = { "up1", "dn3", "ssd" };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		pci_kunit_set_access(tree, names[i], PCI_KUNIT_ACCESS_ALL_ONES);
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		pci_dev_set_disconnected(pci_kunit_dev(tree, names[i]), NULL);
+	pci_kunit_remove(tree, "up1");
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		pci_kunit_set_access(tree, names[i], PCI_KUNIT_ACCESS_NORMAL);
+}
+
+/* The switch goes, and comes again */
+static void replug_switch(struct storm *storm, bool by_surprise)
+{
+	if (by_surprise) {
+		atomic_inc(&storm->torn);
+		/* Before anything else is seen to change */
+		smp_mb__after_atomic();
+		surprise(storm->tree);
+	} else {
+		pci_kunit_remove(storm->tree, "dn2");
+	}
+	pci_kunit_rescan(storm->tree);
+	if (by_surprise) {
+		/* All is there again before that is said */
+		smp_mb__before_atomic();
+		atomic_inc(&storm->torn);
+	}
+}
+
 /* Take a provider away and let it come again */
 static void replug(struct storm *storm, unsigned int cycle)
 {
 	const char *name = cycle % 2 ? "ssd" : "mem";
 
 	if (cycle % SWITCH_EVERY == SWITCH_EVERY - 1) {
-		pci_kunit_remove(storm->tree, "dn2");
-		pci_kunit_rescan(storm->tree);
+		replug_switch(storm, cycle / SWITCH_EVERY % SURPRISE_EVERY ==
+				      SURPRISE_EVERY - 1);
 		name = "ssd";
 	} else {
 		pci_kunit_unbind(storm->tree, name);
@@ -546,6 +598,7 @@ static void expect_calm(struct storm *storm, s64 longest, unsigned int done)
 	kunit_info(test, "%u cycles, the longest %lld ms; %lu allocations, %lu refused, %lu mappings, %lu times no provider\n",
 		   done, longest, sum.allocated, sum.refused, sum.mapped,
 		   sum.unfound);
+	kunit_info(test, "figure: cycles=%u slowest_ms=%lld\n", done, longest);
 	KUNIT_EXPECT_GE(test, done, min(cycles, P2P_FEWEST_CYCLES));
 	KUNIT_EXPECT_LT(test, longest, LONGEST_MS);
 	/* Otherwise nobody was in the way of an end */
@@ -580,6 +633,8 @@ static void providers_come_and_go(struct kunit *test)
 	kunit_release_action(test, stop_threads, storm);
 
 	expect_calm(storm, longest, i);
+	if (i >= SWITCH_EVERY * SURPRISE_EVERY)
+		KUNIT_EXPECT_GT(test, atomic_read(&storm->torn), 0);
 	for (i = 0; i < THREADS; i++)
 		KUNIT_EXPECT_GT(test, storm->worker[i].visited, 0);
 	shadow_expect_blank(test, storm->shadow);

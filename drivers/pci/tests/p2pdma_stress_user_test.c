@@ -450,6 +450,7 @@ static void expect_calm(struct storm *storm, s64 longest, unsigned int done)
 	kunit_info(test, "%u cycles, the longest %lld ms; %lu descriptors, %lu mappings, %lu pages pinned, %lu imports, %lu revoked, %lu refused\n",
 		   done, longest, sum.exported, sum.mapped, sum.pinned,
 		   sum.imported, sum.notified, sum.refused);
+	kunit_info(test, "figure: cycles=%u slowest_ms=%lld\n", done, longest);
 	KUNIT_EXPECT_GE(test, done, min(cycles, P2P_FEWEST_CYCLES));
 	KUNIT_EXPECT_LT(test, longest, LONGEST_MS);
 	/* Otherwise nothing was in the way of an end */
