@@ -17,6 +17,7 @@
 #include <linux/file.h>
 #include <linux/ioport.h>
 #include <linux/jiffies.h>
+#include <linux/kmsg_dump.h>
 #include <linux/kthread.h>
 #include <linux/memory_hotplug.h>
 #include <linux/module.h>
@@ -145,8 +146,18 @@ struct late {
 	struct pci_dev *pdev;
 	void *addr;
 	unsigned long freed;
+	struct kmsg_dump_iter log;
+	unsigned int told;
 	struct completion done;
 };
+
+static int give_back(struct late *late)
+{
+	late->freed = jiffies;
+	pci_free_p2pmem(late->pdev, late->addr, PAGE_SIZE);
+	complete(&late->done);
+	return 0;
+}
 
 static int free_late(void *data)
 {
@@ -156,36 +167,65 @@ static int free_late(void *data)
 	while (pci_has_p2pmem(late->pdev))
 		msleep(20);
 	msleep(200);
-	late->freed = jiffies;
-	pci_free_p2pmem(late->pdev, late->addr, PAGE_SIZE);
-	complete(&late->done);
-	return 0;
+	return give_back(late);
 }
 
-/* It is woken by the last free.  Unwoken, it would look again after 30 s */
-static void removal_ends_with_the_last_free(struct kunit *test)
+static int free_when_told(void *data)
+{
+	struct late *late = data;
+	unsigned int i;
+
+	for (i = 0; i < 400 && !late->told; i++) {
+		msleep(100);
+		late->told = p2p_log_count(&late->log, pci_name(late->pdev),
+					   "removal waits for 4096 bytes", "");
+	}
+	return give_back(late);
+}
+
+/* Remove a provider that has one page out, which @fn gives back */
+static void remove_while_used(struct kunit *test, struct late *late,
+			      int (*fn)(void *late))
 {
 	struct pci_kunit_tree *tree = p2p_fabric(test);
-	struct late late = { .pdev = p2p_provider(test, tree, "mem") };
 	struct task_struct *task;
 	unsigned long ended;
 
-	init_completion(&late.done);
-	pci_p2pmem_publish(late.pdev, true);
-	late.addr = pci_alloc_p2pmem(late.pdev, PAGE_SIZE);
-	KUNIT_ASSERT_NOT_NULL(test, late.addr);
-	task = kthread_run(free_late, &late, "p2pdma_late");
+	late->pdev = p2p_provider(test, tree, "mem");
+	init_completion(&late->done);
+	p2p_log_mark(&late->log);
+	pci_p2pmem_publish(late->pdev, true);
+	late->addr = pci_alloc_p2pmem(late->pdev, PAGE_SIZE);
+	KUNIT_ASSERT_NOT_NULL(test, late->addr);
+	task = kthread_run(fn, late, "p2pdma_late");
 	if (IS_ERR(task)) {
-		pci_free_p2pmem(late.pdev, late.addr, PAGE_SIZE);
+		pci_free_p2pmem(late->pdev, late->addr, PAGE_SIZE);
 		KUNIT_FAIL(test, "no thread: %pe", task);
 		return;
 	}
 
 	pci_kunit_unbind(tree, "mem");
 	ended = jiffies;
-	wait_for_completion(&late.done);
-	KUNIT_EXPECT_TRUE(test, time_after_eq(ended, late.freed));
-	KUNIT_EXPECT_LT(test, jiffies_to_msecs(ended - late.freed), 15000);
+	wait_for_completion(&late->done);
+	KUNIT_EXPECT_TRUE(test, time_after_eq(ended, late->freed));
+	KUNIT_EXPECT_LT(test, jiffies_to_msecs(ended - late->freed), 15000);
+}
+
+/* It is woken by the last free.  Unwoken, it would look again after 30 s */
+static void removal_ends_with_the_last_free(struct kunit *test)
+{
+	struct late late = {};
+
+	remove_while_used(test, &late, free_late);
+}
+
+/* Whoever waits for it is told why, after those 30 s */
+static void removal_says_what_it_waits_for(struct kunit *test)
+{
+	struct late late = {};
+
+	remove_while_used(test, &late, free_when_told);
+	KUNIT_EXPECT_EQ(test, late.told, 1);
 }
 
 static struct kunit_case p2pdma_provider_error_cases[] = {
@@ -193,6 +233,7 @@ static struct kunit_case p2pdma_provider_error_cases[] = {
 	KUNIT_CASE(first_resource_fails),
 	KUNIT_CASE(further_resource_fails),
 	KUNIT_CASE_SLOW(removal_ends_with_the_last_free),
+	KUNIT_CASE_SLOW(removal_says_what_it_waits_for),
 	KUNIT_CASE(pci_kunit_no_complaints),
 	{}
 };
