@@ -354,6 +354,7 @@ void fault_each(struct kunit *test)
 	KUNIT_EXPECT_GE(test, rounds - 1, e->least);
 	kunit_info(test, "%s: %u allocations failed in turn, %u of them without harm\n",
 		   e->name, rounds - 1, rounds - 1 - failures);
+	kunit_info(test, "figure: faults=%u\n", rounds - 1);
 }
 
 void fault_entry_name(const struct fault_entry *e, char *desc)

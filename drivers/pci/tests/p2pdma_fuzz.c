@@ -118,6 +118,46 @@ u64 fuzz_number(struct fuzz *f, u64 near)
 }
 
 /**
+ * fuzz_damage - damage a text in a few places, or in none
+ * @f: the run
+ * @text: the text
+ * @size: of the buffer that it is in
+ * @alphabet: the characters that are put into it
+ *
+ * A character is added, replaced or removed, or the text ends there.  Half of the
+ * texts get the end of a line, as those of echo have it.
+ */
+void fuzz_damage(struct fuzz *f, char *text, size_t size, const char *alphabet)
+{
+	unsigned int n = fuzz_draw(f, 3), at;
+	size_t len;
+
+	while (n--) {
+		len = strlen(text);
+		at = fuzz_draw(f, len + 1);
+		switch (fuzz_draw(f, 4)) {
+		case 0:
+			text[at] = '\0';
+			break;
+		case 1:
+			if (len + 2 < size)
+				memmove(text + at + 1, text + at, len - at + 1);
+			fallthrough;
+		case 2:
+			if (at < strlen(text))
+				text[at] = alphabet[fuzz_draw(f, strlen(alphabet))];
+			break;
+		case 3:
+			if (at < len)
+				memmove(text + at, text + at + 1, len - at);
+			break;
+		}
+	}
+	if (fuzz_chance(f, 2))
+		strlcat(text, "\n", size);
+}
+
+/**
  * fuzz_say - note what the running case does
  * @f: the run
  * @format: as for printf()
@@ -191,4 +231,5 @@ void fuzz_run(struct kunit *test, unsigned int cases,
 	else
 		kunit_info(test, "%u cases with p2pdma_fuzz.seed=%#lx\n", cases,
 			   seed);
+	kunit_info(test, "figure: cases=%u\n", f.nr);
 }

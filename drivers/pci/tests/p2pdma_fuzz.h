@@ -33,6 +33,7 @@ void fuzz_run(struct kunit *test, unsigned int cases,
 u32 fuzz_draw(struct fuzz *f, u32 below);
 bool fuzz_chance(struct fuzz *f, u32 one_in);
 u64 fuzz_number(struct fuzz *f, u64 near);
+void fuzz_damage(struct fuzz *f, char *text, size_t size, const char *alphabet);
 __printf(2, 3) void fuzz_say(struct fuzz *f, const char *format, ...);
 
 #endif /* _P2PDMA_FUZZ_H */

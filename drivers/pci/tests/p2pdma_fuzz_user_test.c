@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * KUnit tests of peer-to-peer DMA with input made by chance: what administrators
- * write to files, and what programs ask for by ioctl.
+ * write to files, and what programs ask for by ioctl and mmap.
  *
  * What the answer must be is known from a model: a parser that compares with a
  * pattern, which is not how the kernel does it, and the order in which an ioctl
@@ -23,6 +23,8 @@
 #include <linux/fs.h>
 #include <linux/kstrtox.h>
 #include <linux/minmax.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
 #include <linux/module.h>
 #include <linux/pci.h>
 #include <linux/sizes.h>
@@ -30,6 +32,7 @@
 #include <linux/uaccess.h>
 
 #include "../p2pdma.h"
+#include "p2pdma_bench.h"
 #include "p2pdma_fuzz.h"
 #include "p2pdma_test.h"
 
@@ -37,11 +40,16 @@
 #define CASES_HOSTS	8000
 #define CASES_QUERY	15000
 #define CASES_NODE	4000
+#define CASES_ZERO	4000
+#define CASES_MAP	4000
 
 /* With the other suites, more than 100,000 */
 static_assert(CASES_STORE + CASES_HOSTS + CASES_QUERY + CASES_NODE >= 35000);
 
 #define TEXT		512
+
+/* What a text is damaged with */
+#define ALPHABET	"0123456789abcdefABCDEF:.,@*\n \tsamenoyXZ\x7f\xff"
 
 static const struct pci_kunit_node nodes[] = {
 	{ "host", NULL, PCI_KUNIT_HOST_BRIDGE, INTEL_HOST(UNLISTED) },
@@ -67,6 +75,7 @@ static const char * const names[] = {
  * @got: what is
  * @page: buffer for what attributes show, which must be aligned
  * @file: the file
+ * @allocate: p2pmem/allocate of @mem, opened for reading, for writing and for both
  * @user: two pages of a process, with nothing mapped behind them
  */
 struct bench {
@@ -78,6 +87,7 @@ struct bench {
 	char got[SZ_1K];
 	char *page;
 	struct file *file;
+	struct file *allocate[O_RDWR + 1];
 	char __user *user;
 };
 
@@ -99,38 +109,6 @@ static struct bench *bench_create(struct kunit *test)
 								     "ssd"),
 						      0, 0, 0), 0);
 	return b;
-}
-
-/* Damage a text in a few places */
-static void damage(struct fuzz *f, char *text)
-{
-	static const char alphabet[] = "0123456789abcdefABCDEF:.,@*\n \tsamenoyXZ\x7f\xff";
-	unsigned int n = fuzz_draw(f, 3), at;
-	size_t len;
-
-	while (n--) {
-		len = strlen(text);
-		at = fuzz_draw(f, len + 1);
-		switch (fuzz_draw(f, 4)) {
-		case 0:
-			text[at] = '\0';
-			break;
-		case 1:
-			if (len + 2 < TEXT)
-				memmove(text + at + 1, text + at, len - at + 1);
-			fallthrough;
-		case 2:
-			if (at < strlen(text))
-				text[at] = alphabet[fuzz_draw(f, sizeof(alphabet) - 1)];
-			break;
-		case 3:
-			if (at < len)
-				memmove(text + at, text + at + 1, len - at);
-			break;
-		}
-	}
-	if (fuzz_chance(f, 2))
-		strlcat(text, "\n", TEXT);
 }
 
 /* Choosing a provider by name ----------------------------------------------- */
@@ -161,7 +139,7 @@ static const char *store_anything(struct fuzz *f)
 		plain = !strcmp(word, pci_name(b->mem)) || !strcmp(word, "0") ||
 			!strcmp(word, "1");
 	else
-		damage(f, b->text);
+		fuzz_damage(f, b->text, TEXT, ALPHABET);
 	fuzz_say(f, "'%s'", b->text);
 
 	error = pci_p2pdma_enable_store(b->text, &chosen, &enabled);
@@ -286,7 +264,7 @@ static const char *allow_anything(struct fuzz *f)
 			len += scnprintf(b->text + len, TEXT - len, ",");
 	}
 	if (fuzz_chance(f, 2))
-		damage(f, b->text);
+		fuzz_damage(f, b->text, TEXT, ALPHABET);
 	fuzz_say(f, "'%s'", b->text);
 
 	size = strlen(b->text);
@@ -316,6 +294,62 @@ static void allowing_host_bridges(struct kunit *test)
 	b->file = p2p_open(test, test->priv, HOST_BRIDGES, O_RDWR);
 	strscpy(b->canonical, "none\n", TEXT);
 	fuzz_run(test, CASES_HOSTS, allow_anything, b);
+}
+
+/* The parameter zero -------------------------------------------------------- */
+
+static const char *zero_for_anybody(struct fuzz *f)
+{
+	static const char * const right[] = { "never", "unprivileged", "always" };
+	static const char * const wrong[] = {
+		"", "0", "1", "y", "none", "Never", "ALWAYS", "privileged",
+		"never,always", "always never", "never\n\n", "unprivileged ",
+	};
+	struct bench *b = f->data;
+	int want = -EINVAL, got;
+	unsigned int i;
+	loff_t pos = 0;
+	ssize_t size;
+	size_t len;
+
+	if (fuzz_chance(f, 4))
+		strscpy(b->text, wrong[fuzz_draw(f, ARRAY_SIZE(wrong))], TEXT);
+	else
+		strscpy(b->text, right[fuzz_draw(f, ARRAY_SIZE(right))], TEXT);
+	fuzz_damage(f, b->text, TEXT, ALPHABET);
+	size = strlen(b->text);
+	if (!size)
+		return NULL;	/* a write of nothing does not get there */
+
+	/* One line end belongs to the file, not to the word */
+	len = b->text[size - 1] == '\n' ? size - 1 : size;
+	for (i = 0; i < ARRAY_SIZE(right); i++) {
+		if (len != strlen(right[i]) || memcmp(b->text, right[i], len))
+			continue;
+		want = size;
+		scnprintf(b->canonical, TEXT, "%s\n", right[i]);
+	}
+
+	got = kernel_write(b->file, b->text, size, &pos);
+	fuzz_say(f, "'%s' gives %d, expected: %d", b->text, got, want);
+	if (got != want)
+		return "wrong answer";
+
+	pos = 0;
+	size = kernel_read(b->file, b->got, sizeof(b->got) - 1, &pos);
+	if (size < 0)
+		return "cannot be read";
+	b->got[size] = '\0';
+	return strcmp(b->got, b->canonical) ? "shown otherwise" : NULL;
+}
+
+static void zeroing(struct kunit *test)
+{
+	struct bench *b = bench_create(test);
+
+	b->file = p2p_open(test, test->priv, ZERO, O_RDWR);
+	strscpy(b->canonical, "never\n", TEXT);
+	fuzz_run(test, CASES_ZERO, zero_for_anybody, b);
 }
 
 /* ioctl --------------------------------------------------------------------- */
@@ -556,11 +590,166 @@ static void allocating_by_file_descriptor(struct kunit *test)
 	fuzz_run(test, CASES_NODE, allocate_anything, b);
 }
 
+/* mmap ---------------------------------------------------------------------- */
+
+/**
+ * struct map - what is asked of mmap()
+ * @file: the file, opened for @access
+ * @access: O_RDONLY, O_WRONLY or O_RDWR
+ * @len: number of bytes
+ * @offset: where in the file
+ * @prot: what is to be done with the memory
+ * @flags: of what kind the mapping is
+ */
+struct map {
+	struct file *file;
+	int access;
+	unsigned long len;
+	unsigned long offset;
+	unsigned long prot;
+	unsigned long flags;
+};
+
+static struct map make_map(struct fuzz *f, size_t avail)
+{
+	static const unsigned long kinds[] = {
+		MAP_PRIVATE, 0, MAP_TYPE, MAP_SHARED | MAP_GROWSDOWN,
+		MAP_SHARED_VALIDATE | MAP_SYNC, MAP_PRIVATE | MAP_POPULATE,
+	};
+	static const unsigned long hints[] = {
+		0, 0, MAP_POPULATE, MAP_LOCKED, MAP_NORESERVE,
+	};
+	struct bench *b = f->data;
+	struct map map = {
+		.access = fuzz_chance(f, 8) ? fuzz_draw(f, 3) : O_RDWR,
+		.len = fuzz_number(f, avail),
+		.prot = fuzz_chance(f, 8) ? fuzz_draw(f, 8) :
+					    PROT_READ | PROT_WRITE,
+		.flags = fuzz_chance(f, 2) ? MAP_SHARED : MAP_SHARED_VALIDATE,
+	};
+
+	map.file = b->allocate[map.access];
+	if (fuzz_chance(f, 3))
+		map.len = 1 + fuzz_draw(f, avail);
+	if (fuzz_chance(f, 4))
+		map.offset = fuzz_number(f, SZ_1T);
+	map.flags |= hints[fuzz_draw(f, ARRAY_SIZE(hints))];
+	if (fuzz_chance(f, 8))
+		map.flags = kinds[fuzz_draw(f, ARRAY_SIZE(kinds))];
+	return map;
+}
+
+/* What the file and the manual of mmap() allow */
+static bool map_is_right(const struct map *map, size_t avail)
+{
+	unsigned long kind = map->flags & MAP_TYPE;
+
+	if (!map->len || map->len > avail || map->offset)
+		return false;
+	if ((kind != MAP_SHARED && kind != MAP_SHARED_VALIDATE) ||
+	    map->flags & (MAP_GROWSDOWN | MAP_SYNC))
+		return false;
+	if (map->prot & PROT_EXEC || map->access == O_WRONLY)
+		return false;
+	return map->access == O_RDWR || !(map->prot & PROT_WRITE);
+}
+
+/* Can a byte be read, and be written, as it must be? */
+static bool touch(const struct map *map, unsigned long addr)
+{
+	u8 __user *at = (u8 __user *)addr;
+	bool write = map->prot & PROT_WRITE;
+	bool read = write || map->prot & PROT_READ;
+	u8 byte;
+
+	return !copy_from_user(&byte, at, 1) == read &&
+	       !put_user(0, at) == write;
+}
+
+/* May the mapping be made writable? */
+static bool may_write(unsigned long addr)
+{
+	struct vm_area_struct *vma;
+	bool may;
+
+	mmap_read_lock(current->mm);
+	vma = vma_lookup(current->mm, addr);
+	may = vma && vma->vm_flags & VM_MAYWRITE;
+	mmap_read_unlock(current->mm);
+	return may;
+}
+
+static const char *use_mapping(struct fuzz *f, const struct map *map,
+			       unsigned long addr, size_t avail)
+{
+	struct bench *b = f->data;
+	size_t len = PAGE_ALIGN(map->len), first;
+	bool write = map->access == O_RDWR;
+
+	if (bench_available(b->mem) != avail - len)
+		return "another amount of memory";
+	if (!touch(map, addr) || !touch(map, addr + len - 1))
+		return "accessible where it must not be, or not where it must";
+	if (may_write(addr) != write)
+		return "writable by another file than that";
+
+	/* A part of it goes back by itself */
+	first = ALIGN_DOWN(fuzz_draw(f, len), PAGE_SIZE);
+	if (first && vm_munmap(addr, first))
+		return "cannot be unmapped in part";
+	if (bench_available(b->mem) != avail - len + first)
+		return "another amount of memory after a part has gone back";
+	if (vm_munmap(addr + first, len - first))
+		return "cannot be unmapped";
+	flush_delayed_fput();
+	return NULL;
+}
+
+static const char *map_anything(struct fuzz *f)
+{
+	struct bench *b = f->data;
+	size_t avail = bench_available(b->mem);
+	struct map map = make_map(f, avail);
+	bool right = map_is_right(&map, avail);
+	const char *why = NULL;
+	unsigned long addr;
+
+	addr = vm_mmap(map.file, 0, map.len, map.prot, map.flags, map.offset);
+	fuzz_say(f, "access %d, length %#lx at %#lx, protection %#lx, flags %#lx gives %ld",
+		 map.access, map.len, map.offset, map.prot, map.flags, addr);
+	if (IS_ERR_VALUE(addr) == right)
+		return right ? "refused" : "not refused";
+	if (right)
+		why = use_mapping(f, &map, addr, avail);
+	else
+		flush_delayed_fput();
+	if (!why && bench_available(b->mem) != avail)
+		why = "memory has been lost";
+	return why;
+}
+
+static void mapping(struct kunit *test)
+{
+	struct bench *b = bench_create(test);
+	char path[80];
+	int access;
+
+	/* It is the first mapping that gives the test an address space */
+	b->user = p2p_user_memory(test, USER_BYTES);
+	snprintf(path, sizeof(path), "bus/pci/devices/%s/p2pmem/allocate",
+		 pci_name(b->mem));
+	for (access = 0; access < ARRAY_SIZE(b->allocate); access++)
+		b->allocate[access] = p2p_open(test, test->priv, path, access);
+	fuzz_run(test, CASES_MAP, map_anything, b);
+}
+
 static struct kunit_case p2pdma_fuzz_user_cases[] = {
 	KUNIT_CASE_SLOW(choosing_by_name),
 	KUNIT_CASE_SLOW(allowing_host_bridges),
+	KUNIT_CASE_SLOW(zeroing),
 	KUNIT_CASE_SLOW(asking_for_routes),
 	KUNIT_CASE_SLOW(allocating_by_file_descriptor),
+	KUNIT_CASE_SLOW(mapping),
 	KUNIT_CASE(pci_kunit_no_complaints),
 	{}
 };
