@@ -14,7 +14,8 @@ logs of the latest run.  A test that is not in them, or has not passed, is an
 error, and no page is written: nothing on it is anybody's word.
 
 The figures are the number of cases that the test had, and what it said itself
-in lines "figure: cycles=25 faults=0".
+in lines "figure: cycles=25 faults=0".  A promise may demand of each of its tests
+that it has said some, and not 0, by "figures".
 """
 
 import fnmatch
@@ -121,9 +122,9 @@ def add_kunit(results, text, log=""):
         found = _KUNIT_FIGURE.search(line)
         if found:
             name = f"{suite}.{found[1]}"
-            for result in results.found["kunit"]:
-                if result[0] == name:
-                    result[2].append(found[2])
+            # With parameters, a case is a group: the sum is what counts
+            for result in results.matching(f"kunit {name}")[:1]:
+                result[2].append(found[2])
 
 
 def add_lab(results, text):
@@ -148,37 +149,42 @@ def add_lab(results, text):
         if result[0].partition(": ")[0] not in again] + fresh
 
 
-def figure(matches):
-    """
-    The text for a test: cases, and the sums of what it said; of what is slowest,
-    the slowest.
-    """
-    sums = {}
+def sums(matches):
+    """What a test said, added up; of what is slowest, the slowest."""
+    found = {}
     for _, _, said in matches:
         for key, value in _PAIR.findall(" ".join(said)):
             join = max if key.startswith("slowest") else int.__add__
-            sums[key] = join(sums.get(key, 0), int(value))
+            found[key] = join(found.get(key, 0), int(value))
+    return found
+
+
+def figure(matches):
+    """The text for a test: cases, and what it said."""
     cases = len(matches)
     words = [f"{cases} test{'s' if cases > 1 else ''}"]
     words += [f"{key.replace('_', ' ')} {value:,}"
-              for key, value in sums.items()]
+              for key, value in sums(matches).items()]
     return ", ".join(words)
 
 
 def parse(text):
-    """The promises of the source: (text, tests) each."""
+    """The promises of the source: (text, tests, figures) each."""
     try:
         promises = tomllib.loads(text).get("promise", [])
     except tomllib.TOMLDecodeError as error:
         raise LabError(f"{SOURCE.name} is not a TOML file: {error}") from None
     for number, promise in enumerate(promises, start=1):
-        if set(promise) != {"text", "tests"} or not promise["text"] \
-                or not promise["tests"]:
+        if set(promise) - {"figures"} != {"text", "tests"} \
+                or not promise["text"] or not promise["tests"] \
+                or not isinstance(promise.get("figures", []), list):
             raise LabError(f"{SOURCE.name}: promise {number} needs 'text' and "
-                           "'tests', and nothing else.")
+                           "'tests', may have a list 'figures', and nothing "
+                           "else.")
     if not promises:
         raise LabError(f"{SOURCE.name} has no promise.")
-    return [(promise["text"], promise["tests"]) for promise in promises]
+    return [(promise["text"], promise["tests"], promise.get("figures", []))
+            for promise in promises]
 
 
 def table(promises, results):
@@ -187,7 +193,7 @@ def table(promises, results):
     that does not hold.
     """
     rows, faults = [], []
-    for text, tests in promises:
+    for text, tests, figures in promises:
         first = text
         for words in tests:
             matches = results.matching(words)
@@ -196,6 +202,9 @@ def table(promises, results):
                               "latest run")
             faults += [f"'{name}' has not passed"
                        for name, passed, _ in matches if not passed]
+            said = sums(matches)
+            faults += [f"'{words}' has said no figure '{key}', or 0"
+                       for key in figures if not said.get(key)]
             rows.append({"promise": first, "test": words,
                          "figure": figure(matches)})
             first = ""

@@ -22,6 +22,10 @@ KUNIT = json.dumps({"test_cases": [], "sub_groups": [
 KERNEL_LOG = """\
 [    1.000000]     # Subtest: pool
 [    1.100000]     # one: figure: cases=100000 faults=0
+        # Subtest: sizes
+    # sizes: figure: faults=4
+        ok 1 4K
+    # sizes: figure: faults=5
     # Subtest: pool_race
         # Subtest: one
     # one: no figure
@@ -46,19 +50,19 @@ class Page(unittest.TestCase):
         promises.add_kunit(self.results, KUNIT, KERNEL_LOG)
         promises.add_lab(self.results, LAB)
 
-    def page(self, *tests):
-        return promises.page(promises.table([("it holds", list(tests))],
-                                            self.results))
+    def page(self, *tests, figures=()):
+        return promises.page(promises.table(
+            [("it holds", list(tests), list(figures))], self.results))
 
-    def refused(self, part, *tests):
+    def refused(self, part, *tests, figures=()):
         with self.assertRaises(LabError) as caught:
-            self.page(*tests)
+            self.page(*tests, figures=figures)
         self.assertIn(part, str(caught.exception))
 
     def test_page(self):
         text = self.page("kunit pool.sizes", "lab storm/storm")
         self.assertTrue(text.endswith(
-            "   * - it holds\n     - ``kunit pool.sizes``\n     - 2 tests\n"
+            "   * - it holds\n     - ``kunit pool.sizes``\n     - 2 tests, faults 9\n"
             "   * -\n     - ``lab storm/storm``\n"
             "     - 2 tests, cycles 25, faults 0, slowest ms 310\n"), text)
 
@@ -66,6 +70,16 @@ class Page(unittest.TestCase):
         self.assertIn("- 1 test, cases 100,000, faults 0\n",
                       self.page("kunit pool.one"))
         self.assertIn("- 1 test\n", self.page("kunit pool_race.one"))
+        self.assertIn("- 2 tests, faults 9\n", self.page("kunit pool.sizes"))
+
+    def test_figures_that_are_demanded(self):
+        self.page("kunit pool.sizes", figures=["faults"])
+        self.refused("'kunit pool.one' has said no figure 'faults', or 0",
+                     "kunit pool.one", figures=["faults"])
+        self.refused("'lab storm/storm' has said no figure 'cases'",
+                     "kunit pool.one", "lab storm/storm", figures=["cases"])
+        self.refused("'kunit pool_race.one' has said no", "kunit pool_race.one",
+                     figures=["cases"])
 
     def test_a_pattern(self):
         self.assertIn("- 3 tests, cycles 26, faults 0, slowest ms 900\n",
@@ -116,7 +130,7 @@ class Source(unittest.TestCase):
         directory = context.LAB / "machines"
         runs = [f"{name}/{scenario}" for name in machine.names(directory)
                 for scenario in machine.load(directory, name).scenarios]
-        for _, tests in promises.parse(promises.read(promises.SOURCE)):
+        for _, tests, _ in promises.parse(promises.read(promises.SOURCE)):
             for words in tests:
                 where, _, name = words.partition(" ")
                 if where == "kunit":
@@ -127,7 +141,7 @@ class Source(unittest.TestCase):
 
     def test_the_source(self):
         results = promises.Results()
-        for text, tests in promises.parse(promises.read(promises.SOURCE)):
+        for text, tests, _ in promises.parse(promises.read(promises.SOURCE)):
             self.assertTrue(text.endswith("."), text)
             for words in tests:
                 # raises if it is not the name of a test

@@ -52,7 +52,8 @@ BENCH = {"kernels": {"stock": "6.12.1", "ours": "6.12.2"}, "quick": False,
                       "target": 130}]}
 HELD = promises.Results()
 HELD.add("kunit", "zero.holds", True)
-PROMISES = promises.table([("never <silently> wrong", ["kunit zero"])], HELD)
+PROMISES = promises.table([("never <silently> wrong", ["kunit zero"], [])],
+                          HELD)
 VOID = {"meta", "meter"}
 
 
