@@ -9,9 +9,11 @@
  * and the processor compares. "begun" is printed after the first round. SIGTERM,
  * or the first error, ends the load; the last line is
  *
- *	rounds=N wrong=N error=NAME
+ *	rounds=N wrong=N blank=N error=NAME
  *
- * where NAME is "none", SIGBUS if the memory was taken away while the processor
+ * where blank are rounds in which some words were nothing but ones or zeros, as where
+ * no device answers, and the others right; wrong are those with any other fault; and
+ * NAME is "none", SIGBUS if the memory was taken away while the processor
  * looked at it, or the name of what a system call said.
  */
 #include <setjmp.h>
@@ -43,21 +45,30 @@ static void fill(__u64 *memory, __u64 pattern)
 		write_word(&memory[i], pattern + i);
 }
 
-static int differs(const __u64 *memory, __u64 pattern)
+enum verdict { RIGHT, BLANK, WRONG };
+
+static enum verdict compare(const __u64 *memory, __u64 pattern)
 {
+	enum verdict verdict = RIGHT;
+	__u64 word;
 	size_t i;
 
-	for (i = 0; i < WORDS; i++)
-		if (read_word(&memory[i]) != pattern + i)
-			return 1;
-	return 0;
+	for (i = 0; i < WORDS; i++) {
+		word = read_word(&memory[i]);
+		if (word == pattern + i)
+			continue;
+		if (word && ~word)
+			return WRONG;
+		verdict = BLANK;
+	}
+	return verdict;
 }
 
 int main(int argc, char **argv)
 {
 	struct sigaction bus = { .sa_handler = on_sigbus };
 	struct sigaction term = { .sa_handler = on_sigterm };
-	static unsigned long rounds, wrong;
+	static unsigned long rounds, count[WRONG + 1];
 	static const char *error = "none";
 	static __u64 *memory;
 	static off_t offset;
@@ -87,13 +98,14 @@ int main(int argc, char **argv)
 		fill(memory, ~pattern);
 		if (read_all(drive, memory, PAGE, offset))
 			break;
-		wrong += differs(memory, pattern);
+		count[compare(memory, pattern)]++;
 		if (!rounds++)
 			puts("begun");
 	}
 	/* Neither asked to end nor hit by a signal: a system call has failed */
 	if (!__atomic_load_n(&enough, __ATOMIC_RELAXED))
 		error = strerrorname_np(errno);
-	printf("rounds=%lu wrong=%lu error=%s\n", rounds, wrong, error);
+	printf("rounds=%lu wrong=%lu blank=%lu error=%s\n", rounds, count[WRONG],
+	       count[BLANK], error);
 	return 0;
 }

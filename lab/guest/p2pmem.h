@@ -100,7 +100,7 @@ static inline void *map_system(size_t bytes)
 	return memory;
 }
 
-/* Read all of it or fail; a drive that ends early is an error (EIO). */
+/* Read all of it or fail; a drive that ends early is an error (ENODATA). */
 static inline int read_all(int fd, void *buffer, size_t bytes, off_t offset)
 {
 	while (bytes) {
@@ -109,7 +109,7 @@ static inline int read_all(int fd, void *buffer, size_t bytes, off_t offset)
 		if (done < 0)
 			return -1;
 		if (!done) {
-			errno = EIO;
+			errno = ENODATA;
 			return -1;
 		}
 		buffer = (char *)buffer + done;
@@ -128,7 +128,7 @@ static inline int write_all(int fd, const void *buffer, size_t bytes,
 		if (done < 0)
 			return -1;
 		if (!done) {
-			errno = EIO;
+			errno = ENODATA;
 			return -1;
 		}
 		buffer = (const char *)buffer + done;

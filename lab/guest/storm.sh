@@ -108,19 +108,20 @@ load_begin()
 
 # excused WHY: what a call may say to those whose memory, drive, or both have gone:
 # the page is no longer there, or the drive does not reach it any more; the drive
-# does no I/O, is not there, or has no blocks.
+# does no I/O, is not there, has no blocks, or ends where there were some.
 excused()
 {
 	case $1 in
-	memory) echo SIGBUS EFAULT EREMOTEIO ENODEV EIO ;;
-	drive) echo EIO ENODEV ENXIO ENOSPC ;;
+	memory | surprise) echo SIGBUS EFAULT EREMOTEIO ;;
+	drive) echo EIO ENODEV ENXIO ENOSPC ENODATA ;;
 	both) excused memory; excused drive ;;
 	*) echo none ;;
 	esac
 }
 
 # load_end NAME WHY: it ends by itself, as it has lost memory, drive, or both; or
-# nothing, and is told to. No data was wrong, and what it was told fits.
+# nothing, and is told to. No data was wrong, and what it was told fits. Who has lost
+# memory by surprise finds nothing in it for as long as the kernel does not know either.
 load_end()
 {
 	load_pid=$(cat "/tmp/pid.$1")
@@ -130,6 +131,7 @@ load_end()
 	rm "/tmp/pid.$1"
 	load_said=$(grep '^rounds=' "/tmp/load.$1")
 	[ "$(field wrong "$load_said")" = 0 ] &&
+		{ [ "$2" = surprise ] || [ "$(field blank "$load_said")" = 0 ]; } &&
 		for load_error in $(excused "$2"); do
 			[ "$(field error "$load_said")" != "$load_error" ] ||
 				return 0
