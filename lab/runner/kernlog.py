@@ -39,8 +39,9 @@ _FAULT = re.compile(r"DMAR: .*fault")
 # Reports on what the base does, and the series has no part in: a line that only they
 # have, near the beginning, and what they are about.
 _FOREIGN = (
-    (re.compile(r"\(&ctrl->reset_lock(?:/\d+)?\).*, at: pciehp_configure_device\+"),
-     "pciehp takes its reset_lock again while it holds the rescan lock; "
+    (re.compile(r"\((?:&ctrl->reset_lock(?:/\d+)?|pci_rescan_remove_lock)\).*, "
+                r"at: pciehp_(?:un)?configure_device\+"),
+     "pciehp takes its reset_lock and the rescan lock in either order; "
      "lockdep looks at nothing from there on"),
     (re.compile(r"\(&q->q_usage_counter.*, at: nvme_start_freeze\+"),
      "who resets a drive by sysfs returns while nvme has it frozen, which "

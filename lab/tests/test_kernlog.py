@@ -101,6 +101,9 @@ class Judge(unittest.TestCase):
         text = "\n".join(lines)
         self.assertEqual(kernlog.judge(text), [])
         self.assertEqual(len(kernlog.foreign(text)), 1)
+        reverse = text.replace("&ctrl->reset_lock/1", "pci_rescan_remove_lock")
+        self.assertEqual(kernlog.judge(reverse), [])
+        self.assertEqual(len(kernlog.foreign(reverse)), 1)
         frozen = "\n".join([
             "[    1.0] WARNING: lock held when returning to user space!",
             "[    1.0] 2 locks held by sh/88:",
