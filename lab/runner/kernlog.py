@@ -36,18 +36,12 @@ _BAD = re.compile("|".join((
 # Of an IOMMU.  Some machines are there to show what becomes of them.
 _FAULT = re.compile(r"DMAR: .*fault")
 
-# Reports on what the base does, and the series has no part in: a line that only they
-# have, near the beginning, and what they are about.
-_FOREIGN = (
-    (re.compile(r"\((?:&ctrl->reset_lock(?:/\d+)?|pci_rescan_remove_lock)\).*, "
-                r"at: pciehp_(?:un)?configure_device\+"),
-     "pciehp takes its reset_lock and the rescan lock in either order; "
-     "lockdep looks at nothing from there on"),
-    (re.compile(r"\(&q->q_usage_counter.*, at: nvme_start_freeze\+"),
-     "who resets a drive by sysfs returns while nvme has it frozen, which "
-     "lockdep takes for a lock held; it looks at nothing from there on"),
-)
-_FOREIGN_LINES = 6
+# Lines of lockdep that name a lock and who took it, and how long a cycle is
+_LOCK = re.compile(r", at: \w+\+")
+_HELD = re.compile(r" #\d+: .*, at: \w+\+")
+_PCIEHP_LOCK = re.compile(r"\((?:&ctrl->reset_lock(?:/\d+)?|"
+                          r"pci_rescan_remove_lock)\).*, at: pciehp_")
+_FREEZE_LOCK = re.compile(r"\(&q->q_usage_counter\(.*, at: nvme_start_freeze\+")
 
 _PANIC = re.compile(r"Kernel panic - not syncing: (.*)")
 _REPORT_LINES = 25
@@ -59,37 +53,61 @@ def judge(text, faults=False):
     and what the kernel printed after it.  faults says that those of an IOMMU
     are expected.  What is known of the base is left out, see foreign().
     """
-    return [report for report in _reports(text, faults)
-            if not _foreign(report)]
+    return [report for report, known in _reports(text, faults) if not known]
 
 
 def foreign(text):
     """What is known of the base and was reported: sentences."""
-    return [sentence for report in _reports(text, True)
-            if (sentence := _foreign(report))]
+    return [known for _, known in _reports(text, True) if known]
 
 
-def _foreign(report):
-    return next((sentence for line, sentence in _FOREIGN
-                 if any(line.search(text)
-                        for text in report[:_FOREIGN_LINES])), None)
+def _pciehp_locks(report):
+    """A cycle of two locks, wanted and held, both of them pciehp's."""
+    locks = [line for line in report if _LOCK.search(line)][:2]
+    chain = next((line for line in report if "-> #" in line), "")
+    return ("possible circular locking dependency" in report[0]
+            and "-> #1 " in chain and len(locks) == 2
+            and all(map(_PCIEHP_LOCK.search, locks)))
+
+
+def _nvme_freeze(report):
+    """Queues of a drive that stay frozen, and no other lock."""
+    locks = [line for line in report if _HELD.search(line)]
+    return ("lock held when returning to user space" in report[0]
+            and locks and all(map(_FREEZE_LOCK.search, locks)))
+
+
+# Reports on what the base does, and the series has no part in
+_FOREIGN = (
+    (_pciehp_locks,
+     "pciehp takes its reset_lock and the rescan lock in either order; "
+     "lockdep looks at nothing from there on"),
+    (_nvme_freeze,
+     "who resets a drive by sysfs returns while nvme has it frozen, which "
+     "lockdep takes for a lock held; it looks at nothing from there on"),
+)
 
 
 def _reports(text, faults):
+    """Each report, and what is known of it or None."""
     lines = text.replace("\r", "").splitlines()
     reports = []
     position = 0
     while position < len(lines):
+        end = position + 1
         if _BAD.search(lines[position]) or \
                 not faults and _FAULT.search(lines[position]):
-            end = position + 1
             while (end < len(lines) and end - position < _REPORT_LINES
                    and "---[ end trace" not in lines[end - 1]):
                 end += 1
-            reports.append(lines[position:end])
-            position = end
-        else:
-            position += 1
+            report = lines[position:end]
+            known = next((what for is_it, what in _FOREIGN if is_it(report)),
+                         None)
+            reports.append((report, known))
+            if known:
+                # Another may follow at once
+                end = position + 1
+        position = end
     return reports
 
 

@@ -63,6 +63,32 @@ HARMLESS = (
     "[    1.0] nvme 0000:03:00.0: added peer-to-peer DMA memory",
 )
 
+RESET = "(&ctrl->reset_lock/1)"
+RESCAN = "(pci_rescan_remove_lock)"
+CYCLE = "\n".join((
+    "[    1.0] WARNING: possible circular locking dependency detected",
+    "[    1.0] 6.12.117 #1 Not tainted",
+    "[    1.0] ------------------------------------------------------",
+    "[    1.0] irq/25-pciehp/52 is trying to acquire lock:",
+    f"[    1.0] ffff888 {RESET}{{.+.+}}-{{3:3}}, at: "
+    "pciehp_configure_device+0x180/0x2c0",
+    "[    1.0] ",
+    "[    1.0] but task is already holding lock:",
+    f"[    1.0] ffff888 {RESCAN}{{+.+.}}-{{3:3}}, at: "
+    "pciehp_configure_device+0x7b/0x2c0",
+    "[    1.0] the existing dependency chain (in reverse order) is:",
+    f"[    1.0] -> #1 {RESCAN}{{+.+.}}-{{3:3}}:",
+    f"[    1.0] -> #0 {RESET}{{.+.+}}-{{3:3}}:",
+))
+FROZEN = "\n".join((
+    "[    1.0] WARNING: lock held when returning to user space!",
+    "[    1.0] 6.12.117 #1 Not tainted",
+    "[    1.0] sh/88 is leaving the kernel with locks still held!",
+    "[    1.0] 1 lock held by sh/88:",
+    "[    1.0]  #0: ffff888 (&q->q_usage_counter(io)#2){++++}-{0:0}, at: "
+    "nvme_start_freeze+0xbe/0x130",
+))
+
 
 class Judge(unittest.TestCase):
     def test_each_complaint(self):
@@ -91,31 +117,41 @@ class Judge(unittest.TestCase):
                          "Attempted to kill init!")
         self.assertIsNone(kernlog.panic(HARMLESS[0]))
 
-    def test_foreign(self):
-        """What is known of the base is told and does not fail; no more."""
-        lines = ["[    1.0] WARNING: possible circular locking dependency "
-                 "detected", "[    1.0] 6.12.117 #1 Not tainted",
-                 "[    1.0] -----", "[    1.0] irq/25-pciehp/52 is trying to "
-                 "acquire lock:", "[    1.0] ffff888 (&ctrl->reset_lock/1)"
-                 "{.+.+}-{3:3}, at: pciehp_configure_device+0x180/0x2c0"]
-        text = "\n".join(lines)
+    def expect_foreign(self, text):
         self.assertEqual(kernlog.judge(text), [])
         self.assertEqual(len(kernlog.foreign(text)), 1)
-        reverse = text.replace("&ctrl->reset_lock/1", "pci_rescan_remove_lock")
-        self.assertEqual(kernlog.judge(reverse), [])
-        self.assertEqual(len(kernlog.foreign(reverse)), 1)
-        frozen = "\n".join([
-            "[    1.0] WARNING: lock held when returning to user space!",
-            "[    1.0] 2 locks held by sh/88:",
-            "[    1.0]  #0: ffff888 (&q->q_usage_counter(io)#2){++++}-{0:0}, "
-            "at: nvme_start_freeze+0xbe/0x130"])
-        self.assertEqual(kernlog.judge(frozen), [])
-        self.assertEqual(len(kernlog.foreign(frozen)), 1)
-        other = text.replace("&ctrl->reset_lock/1", "&buffer->lock")
-        self.assertEqual(len(kernlog.judge(other)), 1)
-        self.assertEqual(kernlog.foreign(other), [])
-        both = "\n".join([*lines, *["[    1.0] more"] * 30, COMPLAINTS[0]])
-        self.assertEqual(len(kernlog.judge(both)), 1)
+
+    def expect_ours(self, text):
+        self.assertEqual(len(kernlog.judge(text)), 1)
+        self.assertEqual(kernlog.foreign(text), [])
+
+    def test_locks_of_pciehp(self):
+        """A report that is known of the base does not fail; no other one."""
+        self.expect_foreign(CYCLE)
+        self.expect_foreign(CYCLE.replace(RESET, "swap").replace(RESCAN, RESET)
+                            .replace("swap", RESCAN))
+        for name in (RESET, RESCAN):
+            self.expect_ours(CYCLE.replace(name, "(&buffer->lock)", 1))
+        longer = CYCLE.replace("-> #1 ", "-> #2 (&pool->lock){}:\n-> #1 ")
+        self.expect_ours(longer)
+        # Who sleeps under a lock, while pciehp's are held as well
+        self.expect_ours(CYCLE.replace(
+            "WARNING: possible circular locking dependency detected",
+            "BUG: sleeping function called from invalid context"))
+
+    def test_a_drive_frozen(self):
+        self.expect_foreign(FROZEN)
+        self.expect_ours(FROZEN + "\n[    1.0]  #1: ffff888 (&pool->lock)"
+                         "{+.+.}-{3:3}, at: p2pdma_pool_kill+0x1/0x2")
+        self.expect_ours(FROZEN.replace(
+            "WARNING: lock held when returning to user space!",
+            "BUG: scheduling while atomic: sh/88/0x00000002"))
+
+    def test_what_follows_a_known_report(self):
+        for known in (CYCLE, FROZEN):
+            both = known + "\n" + COMPLAINTS[0]
+            self.assertEqual(len(kernlog.judge(both)), 1)
+            self.assertEqual(len(kernlog.foreign(both)), 1)
 
 
 if __name__ == "__main__":
