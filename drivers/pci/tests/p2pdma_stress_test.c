@@ -348,19 +348,21 @@ static void take(struct worker *w, struct held *h, struct pci_dev *provider)
 		map_list(w, h);
 }
 
-/* The answer is the same whether the provider is there or just goes */
+/* The answer stays the same until the provider's function is out of the tree */
 static void ask(struct worker *w, struct pci_dev *provider)
 {
 	struct device *nic = &w->storm->nic->dev, *both[] = { nic, nic };
 	int distance = pci_p2pdma_distance(provider, nic, false);
 	struct pci_p2pdma_route route;
+	bool wrong;
 
-	blame(w, distance != DISTANCE_MEM && distance != DISTANCE_SSD);
-	blame(w, pci_p2pdma_distance_many(provider, both, 2, false) !=
-	      2 * distance);
-	blame(w, pci_p2pdma_route(provider, nic, &route) ||
-	      route.type != PCI_P2PDMA_MAP_BUS_ADDR ||
-	      route.distance != distance);
+	wrong = distance != DISTANCE_MEM && distance != DISTANCE_SSD;
+	wrong |= pci_p2pdma_distance_many(provider, both, 2, false) !=
+		 2 * distance;
+	wrong |= pci_p2pdma_route(provider, nic, &route) ||
+		 route.type != PCI_P2PDMA_MAP_BUS_ADDR ||
+		 route.distance != distance;
+	blame(w, wrong && device_is_registered(&provider->dev));
 }
 
 /* Whoever asks holds the client, so that it is somewhere, in the tree or not */
