@@ -141,6 +141,9 @@ static void further_resource_fails(struct kunit *test)
 		pci_free_p2pmem(mem, addr, SZ_4M);
 }
 
+/* A removal says after 30 s what it waits for; pci_kunit gives it up after 60 */
+#define PATIENCE	(45 * HZ)
+
 /* Somebody who gives memory back while its provider is removed */
 struct late {
 	struct pci_dev *pdev;
@@ -155,16 +158,17 @@ static int give_back(struct late *late)
 {
 	late->freed = jiffies;
 	pci_free_p2pmem(late->pdev, late->addr, PAGE_SIZE);
-	complete(&late->done);
+	complete_all(&late->done);
 	return 0;
 }
 
 static int free_late(void *data)
 {
 	struct late *late = data;
+	unsigned long latest = jiffies + PATIENCE;
 
 	/* The removal hides the provider, then waits */
-	while (pci_has_p2pmem(late->pdev))
+	while (pci_has_p2pmem(late->pdev) && time_before(jiffies, latest))
 		msleep(20);
 	msleep(200);
 	return give_back(late);
@@ -173,9 +177,9 @@ static int free_late(void *data)
 static int free_when_told(void *data)
 {
 	struct late *late = data;
-	unsigned int i;
+	unsigned long latest = jiffies + PATIENCE;
 
-	for (i = 0; i < 400 && !late->told; i++) {
+	while (!late->told && time_before(jiffies, latest)) {
 		msleep(100);
 		late->told = p2p_log_count(&late->log, pci_name(late->pdev),
 					   "removal waits for 4096 bytes", "");
@@ -183,14 +187,23 @@ static int free_when_told(void *data)
 	return give_back(late);
 }
 
-/* Remove a provider that has one page out, which @fn gives back */
-static void remove_while_used(struct kunit *test, struct late *late,
-			      int (*fn)(void *late))
+static void await_late(void *data)
 {
+	struct late *late = data;
+
+	wait_for_completion(&late->done);
+}
+
+/* Remove a provider that has one page out, which @fn gives back */
+static struct late *remove_while_used(struct kunit *test,
+				      int (*fn)(void *late))
+{
+	struct late *late = kunit_kzalloc(test, sizeof(*late), GFP_KERNEL);
 	struct pci_kunit_tree *tree = p2p_fabric(test);
 	struct task_struct *task;
 	unsigned long ended;
 
+	KUNIT_ASSERT_NOT_NULL(test, late);
 	late->pdev = p2p_provider(test, tree, "mem");
 	init_completion(&late->done);
 	p2p_log_mark(&late->log);
@@ -200,32 +213,31 @@ static void remove_while_used(struct kunit *test, struct late *late,
 	task = kthread_run(fn, late, "p2pdma_late");
 	if (IS_ERR(task)) {
 		pci_free_p2pmem(late->pdev, late->addr, PAGE_SIZE);
-		KUNIT_FAIL(test, "no thread: %pe", task);
-		return;
+		KUNIT_FAIL_AND_ABORT(test, "no thread: %pe", task);
 	}
+	KUNIT_ASSERT_EQ(test,
+			kunit_add_action_or_reset(test, await_late, late), 0);
 
 	pci_kunit_unbind(tree, "mem");
 	ended = jiffies;
-	wait_for_completion(&late->done);
+	await_late(late);
 	KUNIT_EXPECT_TRUE(test, time_after_eq(ended, late->freed));
 	KUNIT_EXPECT_LT(test, jiffies_to_msecs(ended - late->freed), 15000);
+	return late;
 }
 
 /* It is woken by the last free.  Unwoken, it would look again after 30 s */
 static void removal_ends_with_the_last_free(struct kunit *test)
 {
-	struct late late = {};
-
-	remove_while_used(test, &late, free_late);
+	remove_while_used(test, free_late);
 }
 
 /* Whoever waits for it is told why, after those 30 s */
 static void removal_says_what_it_waits_for(struct kunit *test)
 {
-	struct late late = {};
+	struct late *late = remove_while_used(test, free_when_told);
 
-	remove_while_used(test, &late, free_when_told);
-	KUNIT_EXPECT_EQ(test, late.told, 1);
+	KUNIT_EXPECT_EQ(test, late->told, 1);
 }
 
 static struct kunit_case p2pdma_provider_error_cases[] = {
