@@ -49,7 +49,6 @@
 
 #include "../p2pdma.h"
 #include "p2pdma_bench.h"
-#include "p2pdma_book.h"
 
 static const struct pci_kunit_node bench[] = {
 	{ "host", NULL, PCI_KUNIT_HOST_BRIDGE, .vendor = PCI_VENDOR_ID_INTEL,

@@ -2,7 +2,7 @@
 /*
  * What the KUnit suites of peer-to-peer DMA share: a tree of PCI functions, the
  * comparison of verdicts with what is expected, files and programs as user
- * space has them, the kernel log, and the frame of a suite.
+ * space has them, the kernel log, and the frame of a case.
  *
  * The tree "fabric" is used by most:
  *

@@ -14,7 +14,6 @@
 struct file;
 struct kmsg_dump_iter;
 struct kunit;
-struct kunit_suite;
 struct vfsmount;
 
 /* Host bridges: on no list, listed, listed for one host bridge only */
