@@ -504,6 +504,7 @@ static void looked_for_when_memory_is_short(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, hit);
 	/* The region, two mappings, and what ends them */
 	KUNIT_EXPECT_GT(test, n, 4);
+	kunit_info(test, "figure: faults=%u\n", n - 1);
 }
 
 static struct kunit_case nvme_pmr_cases[] = {
