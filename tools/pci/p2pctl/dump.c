@@ -248,7 +248,7 @@ int dump_write(FILE *out)
 		return -1;
 	}
 
-	fputs("p2pctl-dump 1\n", out);
+	fprintf(out, "p2pctl-dump %u\n", DUMP_VERSION);
 	write_cpu(out);
 	if (read_attr(AT_FDCWD, HOST_BRIDGES, list, sizeof(list)))
 		fprintf(out, "host-bridges %s\n", list);

@@ -28,6 +28,9 @@
 
 #define P2PCTL_VERSION	"1.0"
 
+/* Of the format of a dump: another is read as another machine, or not at all */
+#define DUMP_VERSION	2
+
 /* Exit status; the first three are those of "why" */
 enum {
 	EXIT_DIRECT,

@@ -6,7 +6,7 @@
  * starts a comment line.  Numbers are hexadecimal but for those of p2pmem,
  * cpu, numa-node and end, which are decimal.
  *
- *   p2pctl-dump 1                     first line: the version of the format
+ *   p2pctl-dump 2                     first line: the version of the format
  *   cpu VENDOR FAMILY [hypervisor]    of the first processor, and whether it is a
  *                                     virtual one; absent if it is not an x86
  *   host-bridges LIST                 pci_p2pdma.host_bridges; absent if the
@@ -37,7 +37,6 @@
 
 #include "p2pctl.h"
 
-#define DUMP_VERSION	1
 #define BLANKS		" \t\n"
 
 /* More are no machine but a mistake; also bounds the memory that we take */

@@ -87,7 +87,7 @@ def put(config, at, value, width):
 
 def dump(functions, cpu="GenuineIntel 6", host_bridges="none"):
     """The text of a dump."""
-    lines = ["p2pctl-dump 1", "# made by tests/machines.py", f"cpu {cpu}"]
+    lines = ["p2pctl-dump 2", "# made by tests/machines.py", f"cpu {cpu}"]
     if host_bridges:
         lines.append(f"host-bridges {host_bridges}")
     for function in functions:

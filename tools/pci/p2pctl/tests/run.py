@@ -469,8 +469,8 @@ def damaged(good, pattern, replacement):
 def broken():
     good = MACHINES["switch"]
     for pattern, replacement, message in [
-            (r"\Ap2pctl-dump 1", "hello", "this is not a dump"),
-            (r"\Ap2pctl-dump 1", "p2pctl-dump 2", "reads version 1"),
+            (r"\Ap2pctl-dump 2", "hello", "this is not a dump"),
+            (r"\Ap2pctl-dump 2", "p2pctl-dump 1", "reads version 2"),
             (r"^cpu GenuineIntel 6", "cpu GenuineIntel x", "'x' is not a valid CPU"),
             (r"^cpu GenuineIntel 6", "cpu GenuineIntel 6 x", "'x' is no feature"),
             (r"^host-bridges none", "host-bridges 8086", "not a list of host bridges"),
