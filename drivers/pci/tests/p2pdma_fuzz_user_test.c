@@ -111,6 +111,32 @@ static struct bench *bench_create(struct kunit *test)
 	return b;
 }
 
+/*
+ * Write the text, which is not empty, to the file of a parameter.  The answer must
+ * be @want, 0 for all of it, and the file show what is canonical then.
+ */
+static const char *write_text(struct fuzz *f, int want)
+{
+	struct bench *b = f->data;
+	ssize_t size = strlen(b->text);
+	loff_t pos = 0;
+	ssize_t got;
+
+	fuzz_say(f, "'%s'", b->text);
+	got = kernel_write(b->file, b->text, size, &pos);
+	if (got != (want ?: size)) {
+		fuzz_say(f, "'%s' gives %zd, not %d", b->text, got, want);
+		return "wrong answer";
+	}
+
+	pos = 0;
+	got = kernel_read(b->file, b->got, sizeof(b->got) - 1, &pos);
+	if (got < 0)
+		return "cannot be read";
+	b->got[got] = '\0';
+	return strcmp(b->got, b->canonical) ? "shown otherwise" : NULL;
+}
+
 /* Choosing a provider by name ----------------------------------------------- */
 
 static const char * const words[] = {
@@ -248,10 +274,8 @@ static const char *allow_anything(struct fuzz *f)
 	/* Mostly what is right, or long lists hardly ever would be */
 	unsigned int sane = fuzz_chance(f, 3) ? ARRAY_SIZE(kinds) : 5;
 	char previous[TEXT];
-	int want, got;
-	loff_t pos = 0;
 	size_t len = 0;
-	ssize_t size;
+	int want;
 
 	strscpy(previous, b->canonical, TEXT);
 	b->text[0] = '\0';
@@ -265,26 +289,13 @@ static const char *allow_anything(struct fuzz *f)
 	}
 	if (fuzz_chance(f, 2))
 		fuzz_damage(f, b->text, TEXT, ALPHABET);
-	fuzz_say(f, "'%s'", b->text);
-
-	size = strlen(b->text);
-	if (!size)
+	if (!*b->text)
 		return NULL;	/* a write of nothing does not get there */
-	got = kernel_write(b->file, b->text, size, &pos);
+
 	want = what_hosts_give(b->text, b->canonical);
-	if (got != (want ?: size)) {
-		fuzz_say(f, "'%s' gives %d, not %d", b->text, got, want);
-		return "wrong answer";
-	}
 	if (want)
 		strscpy(b->canonical, previous, TEXT);
-
-	pos = 0;
-	size = kernel_read(b->file, b->got, sizeof(b->got) - 1, &pos);
-	if (size < 0)
-		return "cannot be read";
-	b->got[size] = '\0';
-	return strcmp(b->got, b->canonical) ? "shown otherwise" : NULL;
+	return write_text(f, want);
 }
 
 static void allowing_host_bridges(struct kunit *test)
@@ -306,10 +317,8 @@ static const char *zero_for_anybody(struct fuzz *f)
 		"never,always", "always never", "never\n\n", "unprivileged ",
 	};
 	struct bench *b = f->data;
-	int want = -EINVAL, got;
+	int want = -EINVAL;
 	unsigned int i;
-	loff_t pos = 0;
-	ssize_t size;
 	size_t len;
 
 	if (fuzz_chance(f, 4))
@@ -317,30 +326,20 @@ static const char *zero_for_anybody(struct fuzz *f)
 	else
 		strscpy(b->text, right[fuzz_draw(f, ARRAY_SIZE(right))], TEXT);
 	fuzz_damage(f, b->text, TEXT, ALPHABET);
-	size = strlen(b->text);
-	if (!size)
-		return NULL;	/* a write of nothing does not get there */
+	if (!*b->text)
+		return NULL;
 
 	/* One line end belongs to the file, not to the word */
-	len = b->text[size - 1] == '\n' ? size - 1 : size;
+	len = strlen(b->text);
+	if (b->text[len - 1] == '\n')
+		len--;
 	for (i = 0; i < ARRAY_SIZE(right); i++) {
 		if (len != strlen(right[i]) || memcmp(b->text, right[i], len))
 			continue;
-		want = size;
+		want = 0;
 		scnprintf(b->canonical, TEXT, "%s\n", right[i]);
 	}
-
-	got = kernel_write(b->file, b->text, size, &pos);
-	fuzz_say(f, "'%s' gives %d, expected: %d", b->text, got, want);
-	if (got != want)
-		return "wrong answer";
-
-	pos = 0;
-	size = kernel_read(b->file, b->got, sizeof(b->got) - 1, &pos);
-	if (size < 0)
-		return "cannot be read";
-	b->got[size] = '\0';
-	return strcmp(b->got, b->canonical) ? "shown otherwise" : NULL;
+	return write_text(f, want);
 }
 
 static void zeroing(struct kunit *test)
