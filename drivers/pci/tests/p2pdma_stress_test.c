@@ -516,7 +516,7 @@ static struct pci_dev *offer(struct storm *storm, const char *name)
 }
 
 /* What is below a slot is pulled out, and what the slot's driver does about it */
-static void surprise(struct pci_kunit_tree *tree)
+static void pull_out(struct pci_kunit_tree *tree)
 {
 	static const char * const names[] = { "up1", "dn3", "ssd" };
 	unsigned int i;
@@ -530,23 +530,24 @@ static void surprise(struct pci_kunit_tree *tree)
 		pci_kunit_set_access(tree, names[i], PCI_KUNIT_ACCESS_NORMAL);
 }
 
-/* The switch goes, and comes again */
-static void replug_switch(struct storm *storm, bool by_surprise)
+/* The switch goes by surprise, and comes again */
+static void tear_switch(struct storm *storm)
 {
-	if (by_surprise) {
-		atomic_inc(&storm->torn);
-		/* Before anything else is seen to change */
-		smp_mb__after_atomic();
-		surprise(storm->tree);
-	} else {
-		pci_kunit_remove(storm->tree, "dn2");
-	}
+	atomic_inc(&storm->torn);
+	/* Before anything else is seen to change */
+	smp_mb__after_atomic();
+	pull_out(storm->tree);
 	pci_kunit_rescan(storm->tree);
-	if (by_surprise) {
-		/* All is there again before that is said */
-		smp_mb__before_atomic();
-		atomic_inc(&storm->torn);
-	}
+	/* All is there again before that is said */
+	smp_mb__before_atomic();
+	atomic_inc(&storm->torn);
+}
+
+/* The switch goes, and comes again */
+static void replug_switch(struct storm *storm)
+{
+	pci_kunit_remove(storm->tree, "dn2");
+	pci_kunit_rescan(storm->tree);
 }
 
 /* Take a provider away and let it come again */
@@ -555,8 +556,10 @@ static void replug(struct storm *storm, unsigned int cycle)
 	const char *name = cycle % 2 ? "ssd" : "mem";
 
 	if (cycle % SWITCH_EVERY == SWITCH_EVERY - 1) {
-		replug_switch(storm, cycle / SWITCH_EVERY % SURPRISE_EVERY ==
-				      SURPRISE_EVERY - 1);
+		if (cycle / SWITCH_EVERY % SURPRISE_EVERY == SURPRISE_EVERY - 1)
+			tear_switch(storm);
+		else
+			replug_switch(storm);
 		name = "ssd";
 	} else {
 		pci_kunit_unbind(storm->tree, name);
