@@ -36,7 +36,7 @@ _BAD = re.compile("|".join((
 # Of an IOMMU.  Some machines are there to show what becomes of them.
 _FAULT = re.compile(r"DMAR: .*fault")
 
-# Lines of lockdep that name a lock and who took it, and how long a cycle is
+# Lines of lockdep that name a lock and who took it, or takes it
 _LOCK = re.compile(r", at: \w+\+")
 _HELD = re.compile(r" #\d+: .*, at: \w+\+")
 _PCIEHP_LOCK = re.compile(r"\((?:&ctrl->reset_lock(?:/\d+)?|"
