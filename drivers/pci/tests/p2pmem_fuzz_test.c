@@ -5,9 +5,9 @@
  *
  * What a line asks for, and whether it may be had, is known from a second reading
  * of it, by Documentation/ABI/testing/sysfs-driver-p2pmem-pci and not by the code of
- * the driver.  A line that is accepted must
- * give the memory, or the disk, that it asks for and no other; one that is refused
- * must change nothing.  How cases are made is told in p2pdma_fuzz.c.
+ * the driver.  A line that is accepted must give the memory, or the disk, that it asks
+ * for and no other; one that is refused must change nothing.  How cases are made is
+ * told in p2pdma_fuzz.c.
  *
  *   host ─── 01.0 rp ── mem    BAR 0 4 MiB, BAR 2 8 MiB, BAR 4 I/O ports
  *
@@ -185,7 +185,9 @@ static bool shows(struct bench *b, struct file *file, const char *want)
 	loff_t pos = 0;
 	ssize_t size = kernel_read(file, b->got, sizeof(b->got) - 1, &pos);
 
-	b->got[max(size, 0)] = '\0';
+	if (size < 0)
+		return false;
+	b->got[size] = '\0';
 	return !strcmp(b->got, want);
 }
 
